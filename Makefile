@@ -1,0 +1,71 @@
+# make run | test | lint | format | bench [ONLY=name] | lock
+# Each target does its own set-up; nothing is needed but Python 3.11 or newer.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 4
+
+# A stamp carries the hash of what it stands for: a changed list installs again.
+RUN_STAMP := $(VENV)/run-$(shell cat requirements.txt | cksum | cut -d' ' -f1)
+DEV_STAMP := $(VENV)/dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# Tests and checks read no .env and keep their data apart from the portal's.
+APART := PORTAL_ENV_FILE=/dev/null PORTAL_DATA_DIR=$(CURDIR)/var/test PORTAL_DB_FAST=1
+WITHOUT_DATABASE := DATABASE_URL=postgresql://nobody@127.0.0.1:1/none
+PACKAGES := t4g_portal monitors incidents kpis notifications checklists telemetry tests bench
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench lock
+
+# An environment whose interpreter has gone is made anew.
+ifneq ($(shell $(BIN)/python -c 'print("ok")' 2>/dev/null),ok)
+.PHONY: $(RUN_STAMP) $(DEV_STAMP)
+NEW_VENV := --clear
+endif
+
+help:
+	@sed -n '1,2s/^# //p' Makefile
+
+run: $(RUN_STAMP)
+	@exec $(BIN)/python -m t4g_portal.launcher
+
+test: $(DEV_STAMP)
+	@sh scripts/test_tools.sh
+	@$(APART) $(BIN)/python -m pytest -n auto --maxprocesses=$(JOBS) $(ARGS)
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(APART) $(WITHOUT_DATABASE) $(BIN)/lint-imports
+	$(APART) $(WITHOUT_DATABASE) $(BIN)/mypy $(PACKAGES)
+	$(APART) $(BIN)/python manage.py makemigrations --check --dry-run
+	@$(APART) $(WITHOUT_DATABASE) BIN=$(BIN) sh scripts/check_deploy.sh
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(DEV_STAMP)
+	@$(BIN)/python -m bench $(ONLY)
+
+lock: $(DEV_STAMP)
+	@$(PIP) install uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url \
+	  requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url \
+	  requirements-dev.in -o requirements-dev.txt
+
+$(RUN_STAMP): requirements.txt
+	@sh scripts/new_venv.sh "$(PYTHON)" $(VENV) $(NEW_VENV)
+	@echo "Installing the packages (the first time takes up to a minute)."
+	@$(PIP) install -r requirements.txt
+	@rm -f $(VENV)/run-*
+	@touch $@
+
+$(DEV_STAMP): $(RUN_STAMP) requirements-dev.txt
+	@echo "Installing the packages of tests and checks."
+	@$(PIP) install -r requirements-dev.txt
+	@rm -f $(VENV)/dev-*
+	@touch $@

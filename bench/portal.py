@@ -1,0 +1,205 @@
+"""A whole portal of its own to measure: started as users start it, on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import trustme
+
+from bench.processes import Usage, usage
+
+ROOT = Path(__file__).resolve().parent.parent
+_START_S = 120
+
+
+@dataclass
+class Target:
+    """The ports of the local target."""
+
+    http: int
+    https: int
+    hang: int
+    authority: Path
+    pid: int
+
+
+@dataclass
+class Portal:
+    """A running portal."""
+
+    process: subprocess.Popen[bytes]
+    data_dir: Path
+    port: int
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """A connection to its database, in autocommit."""
+        from t4g_portal.embedded_db import EmbeddedDatabase
+
+        url = EmbeddedDatabase(data_dir=self.data_dir).url
+        return psycopg.connect(url, autocommit=True)
+
+    def usage(self) -> Usage:
+        return usage(self.process.pid)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=30)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running_target(directory: Path) -> Iterator[Target]:
+    """Run the target; its certificate is signed by an authority of its own."""
+    authority = trustme.CA()
+    leaf = authority.issue_cert("localhost", "127.0.0.1")
+    authority.cert_pem.write_to_path(directory / "authority.pem")
+    leaf.private_key_and_cert_chain_pem.write_to_path(directory / "leaf.pem")
+    ports = [free_port() for _ in range(3)]
+    process = subprocess.Popen(
+        [
+            *[sys.executable, "-m", "bench.target", *map(str, ports)],
+            *[str(directory / "leaf.pem"), str(directory / "leaf.pem")],
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    try:
+        yield Target(*ports, directory / "authority.pem", process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def running_portal(
+    directory: Path, *, is_seeded: bool = False, **environment: str
+) -> Iterator[Portal]:
+    """Run a portal with its own data directory until the block ends.
+
+    Unless seeded, the guide's monitors and control targets are taken out first.
+    """
+    with start(directory, **environment) as portal:
+        if not is_seeded:
+            with portal.connect() as connection:
+                connection.execute("UPDATE monitors_monitor SET is_enabled = false")
+                connection.execute("DELETE FROM monitors_controltarget")
+                connection.execute("DELETE FROM monitors_monitor")
+        yield portal
+
+
+@contextlib.contextmanager
+def start(directory: Path, **environment: str) -> Iterator[Portal]:
+    port = free_port()
+    log = (directory / "portal.log").open("ab")
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "run"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PORTAL_DATA_DIR": str(directory / "data"),
+            "PORT": str(port),
+            "PORTAL_ENV_FILE": os.devnull,
+            **environment,
+        },
+        stdout=log,
+        stderr=log,
+    )
+    portal = Portal(process=process, data_dir=directory / "data", port=port)
+    try:
+        _wait_until_up(portal)
+        yield portal
+    finally:
+        portal.stop()
+        log.close()
+
+
+def _wait_until_up(portal: Portal) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        if portal.process.poll() is not None:
+            break
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{portal.port}/health", timeout=1)
+            return
+        time.sleep(0.1)
+    raise SystemExit(
+        f"the portal did not start; see {portal.data_dir.parent / 'portal.log'}"
+    )
+
+
+@contextlib.contextmanager
+def workplace() -> Iterator[Path]:
+    """A directory that goes away afterwards, short enough for a socket's path."""
+    with tempfile.TemporaryDirectory(prefix="t4g-bench-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+def add_monitors(
+    portal: Portal,
+    *,
+    count: int,
+    target: str,
+    interval_s: int,
+    timeout_s: float = 10,
+    kind: str = "http",
+) -> None:
+    """Insert enabled monitors of one target in one statement."""
+    with portal.connect() as connection:
+        connection.execute(
+            """
+            INSERT INTO monitors_monitor
+                   (name, service_id, kind, target, options, secret, interval_s,
+                    timeout_s, failures_to_down, successes_to_up, retry_interval_s,
+                    tags, runbook_url, may_use_private_targets, is_enabled, ping_key,
+                    created_at, revision)
+            SELECT %(target)s || ' #' || n, (SELECT min(id) FROM incidents_service),
+                   %(kind)s, %(target)s, '{}', '', %(interval)s, %(timeout)s, 3, 2,
+                   least(20, %(interval)s), '{}', '', true, true,
+                   md5(random()::text || n), now(), 0
+              FROM generate_series(1, %(count)s) n
+            """,
+            {
+                "target": target,
+                "kind": kind,
+                "interval": interval_s,
+                "timeout": timeout_s,
+                "count": count,
+            },
+        )
+
+
+def wait_for_results(portal: Portal, *, count: int, timeout_s: float) -> float:
+    """Wait until so many monitors have a result; return the seconds it took."""
+    began = time.monotonic()
+    with portal.connect() as connection:
+        while time.monotonic() - began < timeout_s:
+            row = connection.execute(
+                "SELECT count(*) FROM monitors_monitorstate"
+                " WHERE last_result_at IS NOT NULL"
+            ).fetchone()
+            if row and row[0] >= count:
+                return time.monotonic() - began
+            time.sleep(0.2)
+    raise SystemExit(f"only {row} of {count} monitors were checked in {timeout_s} s")

@@ -1,0 +1,292 @@
+"""Services and the priority matrix to edit; what the engine owns to look at."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from incidents import services, timeline
+from incidents.models import Alert, Incident, IncidentEvent, PriorityRule, Service
+from notifications.models import Channel
+from t4g_portal.lib.wording import duration
+
+_PRIORITY_COLORS = {"P0": "danger", "P1": "warning", "P2": "info", "P3": "default"}
+_STATUS_COLORS = {
+    Incident.Status.TRIGGERED: "danger",
+    Incident.Status.ACKNOWLEDGED: "warning",
+    Incident.Status.RESOLVED: "success",
+}
+_ALERT_COLORS = {
+    Alert.Status.FIRING: "danger",
+    Alert.Status.RESOLVED: "success",
+}
+
+
+class _LookOnly(ModelAdmin):  # type: ignore[misc]
+    """A table that the engine owns: it can be looked at, never edited."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+@admin.register(Service)
+class ServiceAdmin(ModelAdmin):  # type: ignore[misc]
+    list_display = ("name", "slug", "is_public", "open_count", "position")
+    list_editable = ("position",)
+    list_filter = ("is_public",)
+    search_fields = ("name", "slug", "description")
+    ordering = ("position", "name")
+    prepopulated_fields = {"slug": ("name",)}
+    fields = (
+        "name",
+        "slug",
+        "description",
+        "runbook_url",
+        "vendor_url",
+        "time_zone",
+        "is_public",
+        "position",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
+        rows: QuerySet[Service] = super().get_queryset(request)
+        return rows.annotate(
+            open_count=Count(
+                "incidents", filter=~Q(incidents__status=Incident.Status.RESOLVED)
+            )
+        )
+
+    @admin.display(description=gettext_lazy("open incidents"), ordering="open_count")
+    def open_count(self, service: Service) -> int:
+        return cast(int, service.open_count)  # type: ignore[attr-defined]
+
+
+class ChannelChoices(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    """Channels with the word for why one would not be told."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return _channel_words(obj)
+
+
+def _channel_words(channel: Channel) -> str:
+    if not channel.is_enabled:
+        return _("%(channel)s (disabled)") % {"channel": channel.name}
+    if not channel.is_configured:
+        return _("%(channel)s (not configured)") % {"channel": channel.name}
+    return channel.name
+
+
+@admin.register(PriorityRule)
+class PriorityRuleAdmin(ModelAdmin):  # type: ignore[misc]
+    list_display = (
+        "shown_priority",
+        "description",
+        "shown_channels",
+        "response",
+        "repeat",
+        "has_mention",
+        "is_digest",
+    )
+    ordering = ("priority",)
+    fields = (
+        "priority",
+        "description",
+        "channels",
+        "response_s",
+        "repeat_s",
+        "has_mention",
+        "is_digest",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PriorityRule]:
+        rows: QuerySet[PriorityRule] = super().get_queryset(request)
+        return rows.prefetch_related("channels")
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "channels":
+            kwargs["form_class"] = ChannelChoices
+            kwargs["widget"] = forms.CheckboxSelectMultiple()
+            kwargs["queryset"] = Channel.objects.order_by("name")
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    @display(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("priority"),
+        ordering="priority",
+        label=_PRIORITY_COLORS,
+    )
+    def shown_priority(self, rule: PriorityRule) -> str:
+        return rule.priority.upper()
+
+    @admin.display(description=gettext_lazy("channels"))
+    def shown_channels(self, rule: PriorityRule) -> str:
+        names = [_channel_words(channel) for channel in rule.channels.all()]
+        if names:
+            return ", ".join(sorted(names))
+        return _("nobody") if rule.is_digest else _("none of its own")
+
+    @admin.display(description=gettext_lazy("answer within"), ordering="response_s")
+    def response(self, rule: PriorityRule) -> str:
+        return duration(rule.response_s)
+
+    @admin.display(description=gettext_lazy("page again every"), ordering="repeat_s")
+    def repeat(self, rule: PriorityRule) -> str:
+        return duration(rule.repeat_s) if rule.repeat_s else _("never")
+
+
+@admin.register(Incident)
+class IncidentAdmin(_LookOnly):
+    list_display = (
+        "__str__",
+        "service",
+        "shown_priority",
+        "shown_status",
+        "opened_at",
+        "acknowledged_by",
+        "resolved_at",
+        "page_link",
+    )
+    list_filter = ("status", "priority", "service", "is_flapping", "is_untold")
+    list_select_related = ("service", "acknowledged_by")
+    search_fields = ("title", "service__name", "grouping_key")
+    date_hierarchy = "opened_at"
+    ordering = ("-opened_at",)
+    actions = ("acknowledge", "resolve")
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        """Whether somebody may acknowledge and resolve here."""
+        return request.user.has_perm("incidents.change_incident")
+
+    @display(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("priority"),
+        ordering="priority",
+        label=_PRIORITY_COLORS,
+    )
+    def shown_priority(self, incident: Incident) -> str:
+        return incident.priority.upper()
+
+    @display(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("status"), ordering="status", label=_STATUS_COLORS
+    )
+    def shown_status(self, incident: Incident) -> tuple[str, str]:
+        return incident.status, incident.get_status_display()
+
+    @admin.display(description=gettext_lazy("page"))
+    def page_link(self, incident: Incident) -> SafeString:
+        url = reverse("incidents:detail", args=[incident.pk])
+        return format_html('<a href="{}">{}</a>', url, _("Open"))
+
+    @admin.action(description=gettext_lazy("Acknowledge"), permissions=["act"])
+    def acknowledge(self, request: HttpRequest, chosen: QuerySet[Incident]) -> None:
+        done = 0
+        for pk in chosen.order_by("pk").values_list("pk", flat=True):
+            try:
+                services.acknowledge(incident_id=pk, **_actor(request))
+                done += 1
+            except services.UnableToAct as error:
+                messages.error(request, f"#{pk}: {error}")
+        self._say(
+            request,
+            done,
+            ngettext(
+                "%(count)d incident acknowledged.",
+                "%(count)d incidents acknowledged.",
+                done,
+            ),
+        )
+
+    @admin.action(description=gettext_lazy("Resolve"), permissions=["act"])
+    def resolve(self, request: HttpRequest, chosen: QuerySet[Incident]) -> None:
+        done = 0
+        for pk in chosen.order_by("pk").values_list("pk", flat=True):
+            try:
+                services.resolve_incident(incident_id=pk, **_actor(request))
+                done += 1
+            except services.UnableToAct as error:
+                messages.error(request, f"#{pk}: {error}")
+        self._say(
+            request,
+            done,
+            ngettext(
+                "%(count)d incident resolved.", "%(count)d incidents resolved.", done
+            ),
+        )
+
+    def _say(self, request: HttpRequest, done: int, sentence: str) -> None:
+        if done:
+            messages.success(request, sentence % {"count": done})
+
+
+def _actor(request: HttpRequest) -> dict[str, Any]:
+    return {
+        "user": cast(User, request.user),
+        "via": IncidentEvent.Via.ADMIN,
+        "now": timezone.now(),
+    }
+
+
+@admin.register(Alert)
+class AlertAdmin(_LookOnly):
+    list_display = (
+        "title",
+        "service",
+        "shown_priority",
+        "shown_status",
+        "started_at",
+        "last_triggered_at",
+        "trigger_count",
+        "incident",
+    )
+    list_filter = ("status", "priority", "service")
+    list_select_related = ("service", "incident")
+    search_fields = ("title", "detail", "dedup_key", "source")
+    date_hierarchy = "triggered_at"
+    ordering = ("-triggered_at",)
+
+    @display(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("priority"),
+        ordering="priority",
+        label=_PRIORITY_COLORS,
+    )
+    def shown_priority(self, alert: Alert) -> str:
+        return alert.priority.upper()
+
+    @display(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("status"), ordering="status", label=_ALERT_COLORS
+    )
+    def shown_status(self, alert: Alert) -> tuple[str, str]:
+        return alert.status, alert.get_status_display()
+
+
+@admin.register(IncidentEvent)
+class IncidentEventAdmin(_LookOnly):
+    list_display = ("at", "incident", "kind", "sentence", "actor", "via")
+    list_filter = ("kind", "via")
+    list_select_related = ("incident", "actor")
+    search_fields = ("text", "incident__title", "=incident__id")
+    date_hierarchy = "at"
+    ordering = ("-at", "-pk")
+
+    @admin.display(description=gettext_lazy("what happened"))
+    def sentence(self, event: IncidentEvent) -> str:
+        return timeline.sentence(event=event)

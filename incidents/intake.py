@@ -1,0 +1,271 @@
+"""The one way to raise: whatever finds something wrong comes through this door.
+
+Both functions work in the caller's transaction, so that a status and its alert commit
+together. A caller that raises several alerts in one transaction goes through them in
+the order of service and dedup key; otherwise two of them can wait for each other and
+PostgreSQL makes one start over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+
+from django.db import IntegrityError, connection, transaction
+
+from incidents import escalation, lifecycle, priorities, timeline
+from incidents.models import Alert, Incident, IncidentEvent, Service
+from incidents.models.incident import IncidentQuerySet
+from t4g_portal.lib.priority import Priority, highest
+
+MAX_KEY = 200
+MAX_TITLE = 300
+MAX_DETAIL = 4000
+MAX_SOURCE = 100
+
+Kind = IncidentEvent.Kind
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """A firing condition as its caller describes it, fit for the database."""
+
+    dedup_key: str
+    service: Service
+    grouping_key: str
+    title: str
+    detail: str
+    priority: str
+    source: str
+    started_at: datetime
+
+
+def trigger(
+    *,
+    dedup_key: str,
+    service: Service,
+    title: str,
+    priority: str,
+    started_at: datetime,
+    now: datetime,
+    detail: str = "",
+    source: str = "",
+    grouping_key: str = "",
+) -> Alert:
+    """Say that a condition fires; saying it again updates the same alert.
+
+    `dedup_key` names the condition. Alerts of a service that share a `grouping_key`
+    become one incident. `started_at` may lie before `now`. `detail` is the evidence
+    in words, without the time ("HTTP 503, expected 200–299"). `source` is
+    `kind:number`, such as `monitor:12`. Long texts are cut.
+
+    Raises ValueError for a key that is empty or longer than 200 characters and for an
+    unknown priority.
+    """
+    for name, key in (("dedup_key", dedup_key), ("grouping_key", grouping_key)):
+        if len(key) > MAX_KEY:
+            raise ValueError(f"{name} is longer than {MAX_KEY} characters")
+    if not dedup_key:
+        raise ValueError("dedup_key is empty")
+    condition = _Condition(
+        dedup_key=dedup_key,
+        service=service,
+        grouping_key=grouping_key,
+        title=_storable(title, MAX_TITLE),
+        detail=_storable(detail, MAX_DETAIL),
+        priority=Priority(priority).value,
+        source=_storable(source, MAX_SOURCE),
+        started_at=min(started_at, now),
+    )
+    try:
+        with transaction.atomic():
+            return _trigger(condition, now)
+    except IntegrityError:
+        # Somebody raised the same key for another group at the same instant. Theirs
+        # has committed, so now it is found.
+        with transaction.atomic():
+            return _trigger(condition, now)
+
+
+def resolve(*, dedup_key: str, now: datetime, detail: str = "") -> Alert | None:
+    """Say that a condition is over; return its alert, None when it did not fire.
+
+    `detail` is the evidence. The incident ends with its last firing alert.
+    """
+    with transaction.atomic():
+        alert = _lock_firing(dedup_key)
+        if alert is None:
+            return None
+        alert.status = Alert.Status.RESOLVED
+        alert.resolved_at = now
+        alert.save(update_fields=["status", "resolved_at"])
+        incident = alert.incident
+        timeline.add(
+            incident=incident,
+            kind=Kind.ALERT_RESOLVED,
+            now=now,
+            text=_lines(alert.title, _storable(detail, MAX_DETAIL)),
+            data={"alert_id": alert.pk},
+        )
+        if _firing_priorities(incident):
+            _follow_alerts(incident, now)
+        else:
+            lifecycle.end(incident=incident, now=now)
+        return alert
+
+
+def _trigger(condition: _Condition, now: datetime) -> Alert:
+    _serialize(condition)
+    alert = _lock_firing(condition.dedup_key)
+    if alert is not None:
+        _fire_again(alert, condition, now)
+        return alert
+    incident = _lock_open(condition)
+    if incident is not None:
+        alert = _attach(incident, condition, now)
+        _note_alert(alert, now)
+        _follow_alerts(incident, now)
+        return alert
+    incident = _lock_flapping(condition, now)
+    if incident is not None:
+        alert = _attach(incident, condition, now)
+        _note_alert(alert, now)
+        lifecycle.reopen(incident=incident, priority=condition.priority, now=now)
+        return alert
+    incident = lifecycle.begin(
+        service=condition.service,
+        grouping_key=condition.grouping_key,
+        title=condition.title,
+        text=_lines(condition.title, condition.detail),
+        priority=condition.priority,
+        started_at=condition.started_at,
+        now=now,
+    )
+    alert = _attach(incident, condition, now)
+    lifecycle.announce(incident=incident, now=now)
+    return alert
+
+
+def _serialize(condition: _Condition) -> None:
+    """Wait for whoever else raises in this group, until their transaction ends.
+
+    Opening has no row that could be locked yet; everything later locks the incident.
+    """
+    name = f"incidents.group:{condition.service.pk}:{condition.grouping_key}"
+    number = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+
+
+def _lock_firing(dedup_key: str) -> Alert | None:
+    """Lock the incident and then the alert that fires under this key."""
+    firing = Alert.objects.filter(dedup_key=dedup_key, status=Alert.Status.FIRING)
+    incident_id = firing.values_list("incident_id", flat=True).first()
+    if incident_id is None:
+        return None
+    incident = _locked().get(pk=incident_id)
+    # Resolved while we waited for the incident? Then there is none.
+    alert = firing.filter(incident=incident).select_for_update().first()
+    if alert is not None:
+        alert.incident = incident
+    return alert
+
+
+def _lock_open(condition: _Condition) -> Incident | None:
+    return (
+        _locked()
+        .open()
+        .filter(service=condition.service, grouping_key=condition.grouping_key)
+        .first()
+    )
+
+
+def _lock_flapping(condition: _Condition, now: datetime) -> Incident | None:
+    latest = (
+        _locked()
+        .filter(
+            service=condition.service,
+            grouping_key=condition.grouping_key,
+            resolved_at__isnull=False,
+        )
+        .order_by("-resolved_at", "-pk")
+        .first()
+    )
+    if latest is None or latest.resolved_at is None:
+        return None
+    is_flap = escalation.is_flap(
+        resolved_at=latest.resolved_at,
+        is_resolved_by_person=latest.resolved_by_id is not None,
+        now=now,
+    )
+    return latest if is_flap else None
+
+
+def _locked() -> IncidentQuerySet:
+    return Incident.objects.select_related("service").select_for_update(of=("self",))
+
+
+def _attach(incident: Incident, condition: _Condition, now: datetime) -> Alert:
+    incident.started_at = min(incident.started_at, condition.started_at)
+    return Alert.objects.create(
+        dedup_key=condition.dedup_key,
+        service=condition.service,
+        incident=incident,
+        title=condition.title,
+        detail=condition.detail,
+        priority=condition.priority,
+        source=condition.source,
+        started_at=condition.started_at,
+        triggered_at=now,
+        last_triggered_at=now,
+    )
+
+
+def _note_alert(alert: Alert, now: datetime) -> None:
+    timeline.add(
+        incident=alert.incident,
+        kind=Kind.ALERT_FIRED,
+        now=now,
+        text=_lines(alert.title, alert.detail),
+        data={"alert_id": alert.pk, "priority": alert.priority},
+    )
+
+
+def _fire_again(alert: Alert, condition: _Condition, now: datetime) -> None:
+    is_other_priority = alert.priority != condition.priority
+    alert.title = condition.title
+    alert.detail = condition.detail or alert.detail
+    alert.priority = condition.priority
+    alert.started_at = min(alert.started_at, condition.started_at)
+    alert.last_triggered_at = max(alert.last_triggered_at, now)
+    alert.trigger_count += 1
+    alert.save()
+    is_earlier = alert.started_at < alert.incident.started_at
+    if is_earlier:
+        alert.incident.started_at = alert.started_at
+    if is_earlier or is_other_priority:
+        _follow_alerts(alert.incident, now)
+
+
+def _follow_alerts(incident: Incident, now: datetime) -> None:
+    """Give an incident the highest priority of what fires, unless a person pinned it."""
+    priority = highest(_firing_priorities(incident))
+    if priority != incident.priority and not incident.is_priority_pinned:
+        priorities.change(incident=incident, priority=priority, now=now)
+    incident.save()
+
+
+def _firing_priorities(incident: Incident) -> list[str]:
+    firing = incident.alerts.filter(status=Alert.Status.FIRING)
+    return list(firing.values_list("priority", flat=True))
+
+
+def _storable(text: str, limit: int) -> str:
+    """Make text fit its column; PostgreSQL stores no NUL."""
+    text = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _lines(*parts: str) -> str:
+    return "\n".join(filter(None, parts))

@@ -1,0 +1,138 @@
+"""How an incident begins, comes back and ends."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib.auth.models import User
+
+from incidents import escalation, paging, priorities, timeline
+from incidents.messages import Reason
+from incidents.models import Alert, Incident, IncidentEvent, Service
+
+Kind = IncidentEvent.Kind
+
+
+def begin(
+    *,
+    service: Service,
+    grouping_key: str,
+    title: str,
+    text: str,
+    priority: str,
+    started_at: datetime,
+    now: datetime,
+) -> Incident:
+    """Create a triggered incident; nobody is told until `announce`.
+
+    `text`: what its timeline begins with. Raises IntegrityError when the group has
+    an open one already.
+    """
+    policy = priorities.policy_for(priority=priority)
+    incident = Incident.objects.create(
+        service=service,
+        grouping_key=grouping_key,
+        title=title,
+        priority=priority,
+        started_at=started_at,
+        opened_at=now,
+        response_due_at=escalation.response_due(policy=policy, since=now),
+        policy=policy,
+    )
+    timeline.add(
+        incident=incident,
+        kind=Kind.OPENED,
+        now=now,
+        text=text,
+        data={"priority": priority},
+    )
+    return incident
+
+
+def announce(*, incident: Incident, now: datetime) -> None:
+    """Page for a new incident, after its first alert was attached."""
+    paging.page(incident=incident, reason=Reason.OPENED, now=now)
+    paging.schedule(incident=incident, now=now)
+    incident.save()
+
+
+def reopen(*, incident: Incident, priority: str, now: datetime) -> None:
+    """Continue a locked incident that has just ended, in the state that it had.
+
+    It counts as flapping from now on. Only those whose page had not left are paged;
+    those who heard that it was over hear that it is not, once: later recoveries are
+    held back. Call it after the new alert was attached.
+    """
+    was_flapping = incident.is_flapping
+    incident.is_flapping = True
+    incident.resolved_at = None
+    incident.status = (
+        Incident.Status.ACKNOWLEDGED
+        if incident.acknowledged_at
+        else Incident.Status.TRIGGERED
+    )
+    if incident.snoozed_until and incident.snoozed_until <= now:
+        incident.snoozed_until = None
+    paging.withdraw_recovery(incident=incident, now=now)
+    event = timeline.add(incident=incident, kind=Kind.REOPENED, now=now)
+    if not was_flapping:
+        paging.tell_again(incident=incident, event=event)
+    if priority != incident.priority and not incident.is_priority_pinned:
+        priorities.change(incident=incident, priority=priority, now=now)
+    if incident.status == Incident.Status.TRIGGERED and not incident.snoozed_until:
+        paging.page(
+            incident=incident, reason=Reason.FLAPPING, now=now, is_only_untold=True
+        )
+    paging.schedule(incident=incident, now=now)
+    incident.save()
+
+
+def end(
+    *,
+    incident: Incident,
+    now: datetime,
+    actor: User | None = None,
+    via: str = IncidentEvent.Via.ENGINE,
+    actor_name: str = "",
+    closed_alert_count: int = 0,
+) -> None:
+    """Resolve a locked, open incident and tell those who were told of it.
+
+    Messages that have not left are cancelled, so whoever knows nothing hears nothing.
+    """
+    incident.status = Incident.Status.RESOLVED
+    incident.resolved_at = now
+    incident.resolved_by = actor
+    incident.is_untold = False
+    paging.withdraw(incident=incident, reason="resolved", now=now)
+    event = timeline.add(
+        incident=incident,
+        kind=Kind.RESOLVED,
+        now=now,
+        actor=actor,
+        via=via,
+        data={"closed_alert_count": closed_alert_count},
+    )
+    is_held_back = incident.is_flapping and actor is None
+    paging.tell_recovery(
+        incident=incident,
+        event=event,
+        actor=actor_name,
+        not_before=now + escalation.FLAP_WINDOW if is_held_back else None,
+    )
+    paging.schedule(incident=incident, now=now)
+    incident.save()
+
+
+def take_back(*, incident: Incident) -> None:
+    """Make a locked, acknowledged incident triggered again."""
+    incident.status = Incident.Status.TRIGGERED
+    incident.acknowledged_at = None
+    incident.acknowledged_by = None
+
+
+def close_alerts(*, incident: Incident, now: datetime) -> int:
+    """Resolve every alert that still fires, because a person says so; return how many."""
+    return incident.alerts.filter(status=Alert.Status.FIRING).update(
+        status=Alert.Status.RESOLVED, resolved_at=now
+    )

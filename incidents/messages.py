@@ -1,0 +1,244 @@
+"""What an incident says to people, in the language of whoever reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from enum import StrEnum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from incidents.models import Alert, Incident, IncidentEvent, Service
+from notifications.message import Fact, Message, Tone
+from t4g_portal.lib.priority import Priority, highest
+from t4g_portal.lib.wording import clock, duration
+
+# More than these are counted, not listed: a message is read on a phone.
+LISTED_ALERTS = 5
+
+
+class Reason(StrEnum):
+    """Why a message leaves. The values stand in the timeline."""
+
+    OPENED = "opened"
+    REMINDED = "reminded"
+    RAISED = "raised"
+    RETURNED = "returned"
+    WOKEN = "woken"
+    # Nobody could be told before; now somebody can.
+    RETRIED = "retried"
+    FLAPPING = "flapping"
+    UNDELIVERED = "undelivered"
+    # To those who heard that it was over.
+    AGAIN = "again"
+    RECOVERED = "recovered"
+    RESOLVED = "resolved"
+
+
+_CLOSING = {Reason.RECOVERED, Reason.RESOLVED}
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that the messages about one incident tell, gathered once."""
+
+    incident: Incident
+    service: Service
+    # Firing now, the most urgent first; when all is over, the last ones.
+    alerts: tuple[Alert, ...]
+    reason: Reason
+    now: datetime
+    # In the subject of the thread. It stays when the priority is lowered, so that the
+    # thread holds; a raise may well begin a new one.
+    thread_priority: str
+    # Whose act it was, and the priority before a raise; empty when it does not apply.
+    actor: str = ""
+    old: str = ""
+
+
+def thread_key(*, incident: Incident) -> str:
+    """Return what all messages about an incident share."""
+    return f"incident:{incident.pk}"
+
+
+def story_of(
+    *, incident: Incident, reason: Reason, now: datetime, actor: str = "", old: str = ""
+) -> Story:
+    """Gather what the messages tell; three queries at most."""
+    alerts = list(
+        incident.alerts.filter(status=Alert.Status.FIRING).order_by("priority", "pk")
+    )
+    if not alerts:
+        alerts = list(incident.alerts.order_by("-pk")[:1])
+    return Story(
+        incident=incident,
+        service=incident.service,
+        alerts=tuple(alerts),
+        reason=reason,
+        now=now,
+        thread_priority=_highest_so_far(incident),
+        actor=actor,
+        old=old,
+    )
+
+
+def _highest_so_far(incident: Incident) -> str:
+    past = IncidentEvent.objects.filter(
+        incident=incident, kind=IncidentEvent.Kind.PRIORITY_CHANGED
+    ).values_list("data__from", flat=True)
+    return highest([*past, incident.priority])
+
+
+def build(
+    *, story: Story, language: str, is_first_in_thread: bool, has_mention: bool
+) -> Message:
+    """Write the message in `language`; empty takes the portal's."""
+    language = language or settings.PORTAL_LANGUAGE
+    incident = story.incident
+    with translation.override(language), timezone.override(_zone(story.service)):
+        return Message(
+            title=_title(story),
+            text=_text(story),
+            tone=_tone(story),
+            priority=incident.priority,
+            facts=tuple(_facts(story)),
+            url=settings.PORTAL_URL + reverse("incidents:detail", args=[incident.pk]),
+            url_label=_("Open the incident"),
+            thread_key=thread_key(incident=incident),
+            is_first_in_thread=is_first_in_thread,
+            thread_title=_name(story, story.thread_priority),
+            has_mention=has_mention,
+            language=language,
+        )
+
+
+def _zone(service: Service) -> tzinfo:
+    """Return the service's zone; a misspelt one must not stop a page."""
+    try:
+        return ZoneInfo(service.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return timezone.get_default_timezone()
+
+
+def _name(story: Story, priority: str) -> str:
+    return _("%(priority)s %(service)s: %(title)s") % {
+        "priority": Priority(priority).short,
+        "service": story.service.name,
+        "title": story.incident.title,
+    }
+
+
+def _title(story: Story) -> str:
+    name = _name(story, story.incident.priority)
+    match story.reason:
+        case Reason.REMINDED:
+            return _("Still open: %(name)s") % {"name": name}
+        case Reason.AGAIN:
+            return _("Fails again: %(name)s") % {"name": name}
+        case Reason.RECOVERED:
+            return _("Over: %(name)s") % {"name": name}
+        case Reason.RESOLVED:
+            return _("Resolved: %(name)s") % {"name": name}
+    return name
+
+
+def _tone(story: Story) -> Tone:
+    if story.reason in _CLOSING:
+        return "good"
+    if story.reason == Reason.AGAIN:
+        return "warning"
+    return "alarm" if story.incident.priority in {"p0", "p1"} else "warning"
+
+
+def _text(story: Story) -> str:
+    if story.reason in _CLOSING:
+        return _closing(story)
+    return "\n".join(filter(None, [_occasion(story), _trouble(story)]))
+
+
+def _closing(story: Story) -> str:
+    incident = story.incident
+    ended_at = incident.resolved_at or story.now
+    told = {
+        "time": _clock(story, ended_at),
+        "duration": duration(ended_at - incident.started_at),
+        "actor": story.actor,
+    }
+    if story.reason == Reason.RESOLVED:
+        return _("Resolved by %(actor)s at %(time)s, after %(duration)s.") % told
+    return _("Over since %(time)s, after %(duration)s.") % told
+
+
+def _occasion(story: Story) -> str:
+    incident = story.incident
+    waited = duration(story.now - incident.opened_at)
+    match story.reason:
+        case Reason.REMINDED:
+            return _("Nobody has acknowledged for %(duration)s.") % {"duration": waited}
+        case Reason.RAISED:
+            return _("Raised from %(old)s to %(new)s.") % {
+                "old": Priority(story.old).short,
+                "new": Priority(incident.priority).short,
+            }
+        case Reason.RETURNED:
+            return _("%(actor)s took the acknowledgement back: nobody has it.") % {
+                "actor": story.actor
+            }
+        case Reason.WOKEN:
+            return _("The snooze has ended and it still fails.")
+        case Reason.FLAPPING:
+            return _("It comes and goes.")
+        case Reason.UNDELIVERED:
+            return _("The channels that should carry this did not deliver.")
+        case Reason.AGAIN:
+            return _("It fails again.")
+    return ""
+
+
+def _trouble(story: Story) -> str:
+    alert = story.alerts[0] if story.alerts else None
+    detail = alert.detail if alert else ""
+    started_at = alert.started_at if alert else story.incident.started_at
+    since = _clock(story, started_at)
+    if detail:
+        return _("Since %(time)s: %(detail)s") % {"time": since, "detail": detail}
+    return _("Since %(time)s.") % {"time": since}
+
+
+def _facts(story: Story) -> list[Fact]:
+    incident = story.incident
+    facts = [
+        Fact(_("Service"), story.service.name),
+        Fact(_("Priority"), str(Priority(incident.priority).label)),
+        Fact(_("Since"), _clock(story, incident.started_at)),
+    ]
+    if story.reason not in _CLOSING:
+        facts.append(Fact(_("Who has it"), _holder(story)))
+        if len(story.alerts) > 1:
+            facts.append(Fact(_("Alerts"), _alert_titles(story)))
+        if story.service.runbook_url:
+            facts.append(Fact(_("Runbook"), story.service.runbook_url))
+    return facts
+
+
+def _holder(story: Story) -> str:
+    incident = story.incident
+    return incident.holder or _("nobody yet, due at %(time)s") % {
+        "time": _clock(story, incident.response_due_at)
+    }
+
+
+def _alert_titles(story: Story) -> str:
+    titles = [alert.title for alert in story.alerts[:LISTED_ALERTS]]
+    more = len(story.alerts) - len(titles)
+    if more:
+        titles.append(_("%(count)d more") % {"count": more})
+    return "\n".join(titles)
+
+
+def _clock(story: Story, at: datetime) -> str:
+    return clock(at, now=story.now)

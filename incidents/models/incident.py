@@ -1,0 +1,200 @@
+"""What people handle, and its timeline."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from incidents import people
+from incidents.models.service import Service
+from t4g_portal.lib.priority import Priority
+
+
+class IncidentQuerySet(models.QuerySet["Incident"]):
+    """Filters that read aloud."""
+
+    def open(self) -> IncidentQuerySet:
+        """Not resolved."""
+        return self.exclude(status=Incident.Status.RESOLVED)
+
+
+class Incident(models.Model):
+    """One problem of one service; it groups the alerts that share a grouping key.
+
+    Engine-owned: only `incidents.intake` and `incidents.services` write it.
+    """
+
+    class Status(models.TextChoices):
+        TRIGGERED = "triggered", _("Triggered")
+        ACKNOWLEDGED = "acknowledged", _("Acknowledged")
+        RESOLVED = "resolved", _("Resolved")
+
+    service = models.ForeignKey(
+        Service,
+        verbose_name=_("service"),
+        on_delete=models.PROTECT,
+        related_name="incidents",
+    )
+    grouping_key = models.CharField(_("grouping key"), max_length=200, blank=True)
+    title = models.CharField(_("title"), max_length=300)
+    priority = models.CharField(_("priority"), max_length=2, choices=Priority.choices)
+    # Set by a person: alerts no longer raise or lower it.
+    is_priority_pinned = models.BooleanField(default=False)
+    status = models.CharField(
+        _("status"), max_length=12, choices=Status.choices, default=Status.TRIGGERED
+    )
+    # Backdated to the first failure; `opened_at` is when it was noticed.
+    started_at = models.DateTimeField(_("started"))
+    opened_at = models.DateTimeField(_("opened"))
+    acknowledged_at = models.DateTimeField(_("acknowledged"), null=True, blank=True)
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("acknowledged by"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    # The first human acknowledgement, kept when it is taken back: MTTA counts it.
+    first_acknowledged_at = models.DateTimeField(null=True, blank=True)
+    resolved_at = models.DateTimeField(_("resolved"), null=True, blank=True)
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("resolved by"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    is_flapping = models.BooleanField(_("flapping"), default=False)
+    snoozed_until = models.DateTimeField(_("snoozed until"), null=True, blank=True)
+    response_due_at = models.DateTimeField(_("response due"))
+    # The priority rule as it was at opening; later edits touch no running incident.
+    policy = models.JSONField(default=dict)
+    # Pages written so far; the number of each is part of its idempotency key.
+    escalation_count = models.PositiveIntegerField(default=0)
+    next_escalation_at = models.DateTimeField(null=True, blank=True)
+    # When the last page was written to the outbox; the repeats count from it.
+    paged_at = models.DateTimeField(null=True, blank=True)
+    # The last page found no channel that could carry it; pages show it in red.
+    is_untold = models.BooleanField(_("nobody could be told"), default=False)
+
+    objects = IncidentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("incident")
+        verbose_name_plural = _("incidents")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["service", "grouping_key"],
+                condition=~Q(status="resolved"),
+                name="incidents_incident_one_open_a_group",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="resolved", resolved_at__isnull=False)
+                | Q(status__in=["triggered", "acknowledged"], resolved_at__isnull=True),
+                name="incidents_incident_resolved_has_a_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="acknowledged") | Q(acknowledged_at__isnull=False),
+                name="incidents_incident_acknowledged_has_a_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(priority__in=Priority.values),
+                name="incidents_incident_priority_known",
+            ),
+        ]
+        indexes = [
+            # escalation.advance_due
+            models.Index(
+                fields=["next_escalation_at"],
+                condition=Q(next_escalation_at__isnull=False),
+                name="incidents_due_escalation",
+            ),
+            models.Index(fields=["-opened_at"], name="incidents_recent"),
+            models.Index(
+                fields=["service", "-resolved_at"], name="incidents_service_recent"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.title}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody may still have to act."""
+        return self.status != self.Status.RESOLVED
+
+    @property
+    def length(self) -> timedelta | None:
+        """How long it lasted, from the first failure; None while it is open."""
+        return self.resolved_at - self.started_at if self.resolved_at else None
+
+    @property
+    def holder(self) -> str:
+        """Who has acknowledged it, by name; empty when nobody has."""
+        return people.name(user=self.acknowledged_by) if self.acknowledged_by else ""
+
+    @property
+    def resolver(self) -> str:
+        """Who has declared it over, by name; empty when its alerts ended it."""
+        return people.name(user=self.resolved_by) if self.resolved_by else ""
+
+
+class IncidentEvent(models.Model):
+    """One line of an incident's timeline. The database refuses changes to it."""
+
+    class Kind(models.TextChoices):
+        OPENED = "opened", _("Opened")
+        ALERT_FIRED = "alert_fired", _("Alert fired")
+        ALERT_RESOLVED = "alert_resolved", _("Alert resolved")
+        NOTIFIED = "notified", _("Notified")
+        ESCALATED = "escalated", _("Paged again")
+        UNTOLD = "untold", _("Nobody could be told")
+        ACKNOWLEDGED = "acknowledged", _("Acknowledged")
+        UNACKNOWLEDGED = "unacknowledged", _("Acknowledgement taken back")
+        PRIORITY_CHANGED = "priority_changed", _("Priority changed")
+        SNOOZED = "snoozed", _("Snoozed")
+        WOKEN = "woken", _("Snooze ended")
+        NOTE = "note", _("Note")
+        RESOLVED = "resolved", _("Resolved")
+        REOPENED = "reopened", _("Reopened")
+
+    class Via(models.TextChoices):
+        ENGINE = "engine", _("the portal")
+        WEB = "web", _("the web page")
+        ADMIN = "admin", _("the admin")
+        API = "api", _("the API")
+
+    incident = models.ForeignKey(
+        Incident, on_delete=models.PROTECT, related_name="events"
+    )
+    at = models.DateTimeField(_("at"))
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("person"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    via = models.CharField(
+        _("via"), max_length=12, choices=Via.choices, default=Via.ENGINE
+    )
+    text = models.TextField(_("text"), blank=True)
+    data = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("timeline entry")
+        verbose_name_plural = _("timeline")
+        indexes = [
+            models.Index(fields=["incident", "-at", "-id"], name="incidents_timeline")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.incident_id} {self.kind} {self.at:%Y-%m-%d %H:%M:%S}"

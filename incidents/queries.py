@@ -1,0 +1,335 @@
+"""What the pages show of incidents; each function says how many queries it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import (
+    Aggregate,
+    Avg,
+    Case,
+    Count,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.expressions import CombinedExpression
+from django.urls import NoReverseMatch, reverse
+
+from incidents import people, timeline
+from incidents.messages import thread_key
+from incidents.models import Alert, Incident, IncidentEvent, Service
+from incidents.models.incident import IncidentQuerySet
+from incidents.paging import PAGE
+from notifications.models import Notification
+
+# More open incidents than anybody reads; the page says when it is cut.
+MAX_OPEN = 200
+PAST_A_PAGE = 50
+MAX_TIMELINE = 200
+MAX_ALERTS = 100
+SIMILAR = 5
+
+
+class Median(Aggregate):
+    """PostgreSQL's percentile_cont(0.5)."""
+
+    function = "percentile_cont"
+    template = "%(function)s(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the reader of the list asked for; empty asks for everything."""
+
+    text: str = ""
+    service: str = ""
+    priority: str = ""
+    status: str = ""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether something is left out."""
+        return bool(self.text or self.service or self.priority or self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIncidents:
+    """What is open, the first deadline first."""
+
+    unacknowledged: list[Incident]
+    acknowledged: list[Incident]
+    # More are open than are here.
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PastIncidents:
+    """One page of what is over, the newest first."""
+
+    incidents: list[Incident]
+    # The `before` of the next page; None at the end.
+    older_than: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseTimes:
+    """How fast people were, over incidents opened in a period.
+
+    MTTA counts from the opening to the first acknowledgement by a person, MTTR from
+    the opening to the resolution; both only over those that have one, which is why
+    the counts stand beside them.
+    """
+
+    incident_count: int
+    acknowledged_count: int
+    in_time_count: int
+    resolved_count: int
+    mean_to_acknowledge: timedelta | None
+    median_to_acknowledge: timedelta | None
+    mean_to_resolve: timedelta | None
+    median_to_resolve: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertLine:
+    """An alert with the page of what raised it, empty when it has none."""
+
+    alert: Alert
+    source_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineLine:
+    """One line of the timeline as the reader sees it."""
+
+    at: datetime
+    kind: str
+    sentence: str
+    text: str
+    who: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A destination and what became of the last page to it."""
+
+    name: str
+    status: str
+    status_label: str
+    at: datetime
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything below the top of the incident page."""
+
+    alerts: list[AlertLine]
+    timeline: list[TimelineLine]
+    is_timeline_cut: bool
+    similar: list[Incident]
+
+
+def open_incidents(*, filters: Filters) -> OpenIncidents:
+    """Load what is open, one query."""
+    rows = list(
+        _filtered(filters)
+        .open()
+        .annotate(firing_count=_firing_count())
+        .order_by("response_due_at", "pk")[: MAX_OPEN + 1]
+    )
+    by_status: dict[str, list[Incident]] = {status: [] for status in Incident.Status}
+    for row in rows[:MAX_OPEN]:
+        by_status[row.status].append(row)
+    return OpenIncidents(
+        unacknowledged=by_status[Incident.Status.TRIGGERED],
+        acknowledged=by_status[Incident.Status.ACKNOWLEDGED],
+        is_cut=len(rows) > MAX_OPEN,
+    )
+
+
+def past_incidents(*, filters: Filters, before: int | None = None) -> PastIncidents:
+    """Load what is over, one query. `before`: only incidents with a lower number."""
+    rows = _filtered(filters).filter(status=Incident.Status.RESOLVED)
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    found = list(rows.order_by("-pk")[: PAST_A_PAGE + 1])
+    is_more = len(found) > PAST_A_PAGE
+    return PastIncidents(
+        incidents=found[:PAST_A_PAGE],
+        older_than=found[PAST_A_PAGE - 1].pk if is_more else None,
+    )
+
+
+def _filtered(filters: Filters) -> IncidentQuerySet:
+    rows = Incident.objects.select_related("service", "acknowledged_by", "resolved_by")
+    if filters.service:
+        rows = rows.filter(service__slug=filters.service)
+    if filters.priority:
+        rows = rows.filter(priority=filters.priority)
+    if filters.status:
+        rows = rows.filter(status=filters.status)
+    text = filters.text.removeprefix("#")
+    if text:
+        found = Q(title__icontains=text) | Q(service__name__icontains=text)
+        if text.isdecimal() and len(text) < 19:
+            found |= Q(pk=int(text))
+        rows = rows.filter(found)
+    return rows
+
+
+def _firing_count() -> Subquery:
+    firing = Alert.objects.filter(
+        incident=OuterRef("pk"), status=Alert.Status.FIRING
+    ).order_by()
+    return Subquery(
+        firing.values("incident").annotate(count=Count("pk")).values("count"),
+        output_field=IntegerField(),
+    )
+
+
+def services() -> list[Service]:
+    """Return every service by name, one query."""
+    return list(Service.objects.order_by("name"))
+
+
+def response_times(
+    *, since: datetime, until: datetime, service: Service | None = None
+) -> ResponseTimes:
+    """Measure incidents opened in [since, until), one query."""
+    rows = Incident.objects.filter(opened_at__gte=since, opened_at__lt=until)
+    if service is not None:
+        rows = rows.filter(service=service)
+    to_acknowledge = _span("first_acknowledged_at")
+    to_resolve = _span("resolved_at")
+    return ResponseTimes(
+        **rows.aggregate(
+            incident_count=Count("pk"),
+            acknowledged_count=Count("first_acknowledged_at"),
+            in_time_count=Count(
+                "pk", filter=Q(first_acknowledged_at__lte=F("response_due_at"))
+            ),
+            resolved_count=Count("resolved_at"),
+            mean_to_acknowledge=Avg(to_acknowledge),
+            median_to_acknowledge=Median(to_acknowledge, output_field=DurationField()),
+            mean_to_resolve=Avg(to_resolve),
+            median_to_resolve=Median(to_resolve, output_field=DurationField()),
+        )
+    )
+
+
+def _span(field: str) -> ExpressionWrapper[CombinedExpression]:
+    return ExpressionWrapper(F(field) - F("opened_at"), output_field=DurationField())
+
+
+def incident(*, pk: int) -> Incident:
+    """Load an incident with its people, one query; raises Incident.DoesNotExist."""
+    return (
+        Incident.objects.select_related("service", "acknowledged_by", "resolved_by")
+        .annotate(firing_count=_firing_count())
+        .get(pk=pk)
+    )
+
+
+def told(*, incident: Incident) -> list[Told]:
+    """Say who was paged and whether it arrived, newest page of each; one query."""
+    rows = (
+        Notification.objects.filter(
+            subject_key=thread_key(incident=incident), purpose=PAGE
+        )
+        .select_related("channel", "address__contact")
+        .order_by("channel_id", "address_id", "-pk")
+        .distinct("channel_id", "address_id")
+    )
+    return [
+        Told(
+            name=_destination(row),
+            status=row.status,
+            status_label=row.get_status_display(),
+            at=row.ended_at or row.queued_at,
+            outcome=row.outcome,
+        )
+        for row in rows
+    ]
+
+
+def _destination(row: Notification) -> str:
+    if row.channel is not None:
+        return row.channel.name
+    return row.address.contact.name if row.address is not None else ""
+
+
+def story(*, incident: Incident, timeline_limit: int = MAX_TIMELINE) -> Story:
+    """Load alerts, timeline and similar incidents of the past, three queries."""
+    events = list(
+        incident.events.select_related("actor").order_by("-at", "-pk")[
+            : timeline_limit + 1
+        ]
+    )
+    return Story(
+        alerts=_alerts(incident),
+        timeline=[_line(event) for event in events[:timeline_limit]],
+        is_timeline_cut=len(events) > timeline_limit,
+        similar=_similar(incident),
+    )
+
+
+def _alerts(incident: Incident) -> list[AlertLine]:
+    rows = incident.alerts.order_by("status", "priority", "-pk")[:MAX_ALERTS]
+    return [AlertLine(alert=row, source_url=source_url(row.source)) for row in rows]
+
+
+def source_url(source: str) -> str:
+    """Return the page of what raised an alert: `monitor:12` is at `monitors:detail`.
+
+    Each kind of source names its page so; empty when there is none.
+    """
+    kind, _, number = source.partition(":")
+    if not number.isdecimal():
+        return ""
+    try:
+        return reverse(f"{kind}s:detail", args=[int(number)])
+    except NoReverseMatch:
+        return ""
+
+
+def _line(event: IncidentEvent) -> TimelineLine:
+    return TimelineLine(
+        at=event.at,
+        kind=event.kind,
+        sentence=timeline.sentence(event=event),
+        text=event.text,
+        who=people.name(user=event.actor) if event.actor else "",
+        via=event.get_via_display() if event.actor else "",
+    )
+
+
+def _similar(incident: Incident) -> list[Incident]:
+    """Return what the service had before, the same title first, with its last note."""
+    last_note = IncidentEvent.objects.filter(
+        incident=OuterRef("pk"), kind=IncidentEvent.Kind.NOTE
+    ).order_by("-at", "-pk")
+    return list(
+        Incident.objects.filter(
+            service_id=incident.service_id, status=Incident.Status.RESOLVED
+        )
+        .exclude(pk=incident.pk)
+        .annotate(
+            last_note=Subquery(last_note.values("text")[:1]),
+            distance=Case(
+                When(title=incident.title, then=Value(0)),
+                default=Value(1),
+                output_field=IntegerField(),
+            ),
+        )
+        .order_by("distance", "-resolved_at")[:SIMILAR]
+    )

@@ -1,0 +1,245 @@
+"""What people do to an incident, the same from every page, link and API.
+
+Each act locks the row, checks that the state still allows it, and writes the state,
+the timeline and the outbox in one transaction. The sentences of the errors are for
+people. All raise Incident.DoesNotExist for an unknown incident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from incidents import lifecycle, paging, people, priorities, timeline
+from incidents.messages import Reason
+from incidents.models import Alert, Incident, IncidentEvent
+from t4g_portal.lib.priority import Priority
+
+MAX_NOTE = 10_000
+# Longer, and it is a decision to live with it, which belongs into the matrix.
+MAX_SNOOZE = timedelta(days=7)
+
+Kind = IncidentEvent.Kind
+Status = Incident.Status
+
+
+class UnableToAct(Exception):
+    """The incident's state does not allow it; the text says why and what to do."""
+
+
+class UnableToAcknowledge(UnableToAct):
+    """Somebody else has it, or it is resolved."""
+
+
+class UnableToUnacknowledge(UnableToAct):
+    """Nobody has acknowledged it, or it is resolved."""
+
+
+class UnableToResolve(UnableToAct):
+    """It is resolved already, or alerts still fire."""
+
+
+class UnableToAddNote(UnableToAct):
+    """The note is empty or too long."""
+
+
+class UnableToSnooze(UnableToAct):
+    """It is resolved, or the time makes no sense."""
+
+
+class UnableToChangePriority(UnableToAct):
+    """It is resolved, or has this priority already."""
+
+
+def acknowledge(*, incident_id: int, user: User, via: str, now: datetime) -> Incident:
+    """Take an incident: nobody is paged about it any more.
+
+    Doing it twice changes nothing. Raises UnableToAcknowledge when it is resolved or
+    somebody else has it.
+    """
+    with _locked(incident_id) as incident:
+        _refuse_resolved(incident, UnableToAcknowledge)
+        if incident.status == Status.ACKNOWLEDGED:
+            if incident.acknowledged_by == user:
+                return incident
+            raise UnableToAcknowledge(
+                _("%(name)s has already acknowledged it.") % {"name": incident.holder}
+            )
+        incident.status = Status.ACKNOWLEDGED
+        incident.acknowledged_at = now
+        incident.acknowledged_by = user
+        incident.first_acknowledged_at = incident.first_acknowledged_at or now
+        incident.snoozed_until = None
+        incident.is_untold = False
+        paging.withdraw(incident=incident, reason="acknowledged", now=now)
+        timeline.add(
+            incident=incident, kind=Kind.ACKNOWLEDGED, now=now, actor=user, via=via
+        )
+        return _store(incident, now)
+
+
+def unacknowledge(*, incident_id: int, user: User, via: str, now: datetime) -> Incident:
+    """Give an incident back: it is triggered again and pages at once.
+
+    Raises UnableToUnacknowledge when nobody has it or it is resolved.
+    """
+    with _locked(incident_id) as incident:
+        _refuse_resolved(incident, UnableToUnacknowledge)
+        if incident.status != Status.ACKNOWLEDGED:
+            raise UnableToUnacknowledge(_("Nobody has acknowledged it."))
+        lifecycle.take_back(incident=incident)
+        incident.snoozed_until = None
+        timeline.add(
+            incident=incident, kind=Kind.UNACKNOWLEDGED, now=now, actor=user, via=via
+        )
+        paging.page(
+            incident=incident,
+            reason=Reason.RETURNED,
+            now=now,
+            actor=people.name(user=user),
+        )
+        return _store(incident, now)
+
+
+def resolve_incident(
+    *,
+    incident_id: int,
+    user: User,
+    via: str,
+    now: datetime,
+    even_if_firing: bool = False,
+) -> Incident:
+    """Declare an incident over and tell those who were told of it.
+
+    Raises UnableToResolve when it is over already, or while alerts fire unless
+    `even_if_firing`. That closes the alerts too; a condition that still holds raises
+    a new incident, and pages, as soon as it is judged again.
+    """
+    with _locked(incident_id) as incident:
+        _refuse_resolved(incident, UnableToResolve)
+        firing = incident.alerts.filter(status=Alert.Status.FIRING).count()
+        if firing and not even_if_firing:
+            raise UnableToResolve(
+                ngettext(
+                    "%(count)d alert is still firing. It resolves by itself when the "
+                    "alert ends; tick the box to close it anyway.",
+                    "%(count)d alerts are still firing. It resolves by itself when "
+                    "they end; tick the box to close it anyway.",
+                    firing,
+                )
+                % {"count": firing}
+            )
+        lifecycle.end(
+            incident=incident,
+            now=now,
+            actor=user,
+            via=via,
+            actor_name=people.name(user=user),
+            closed_alert_count=lifecycle.close_alerts(incident=incident, now=now),
+        )
+        return incident
+
+
+def add_note(
+    *, incident_id: int, user: User, via: str, now: datetime, text: str
+) -> IncidentEvent:
+    """Write a note into the timeline, of an open or a resolved incident.
+
+    Raises UnableToAddNote for an empty text and above 10,000 characters.
+    """
+    text = text.replace("\x00", "").strip()
+    if not text:
+        raise UnableToAddNote(_("The note is empty. Write what you saw or did."))
+    if len(text) > MAX_NOTE:
+        raise UnableToAddNote(
+            _("The note has %(length)d characters; %(limit)d fit. Shorten it.")
+            % {"length": len(text), "limit": MAX_NOTE}
+        )
+    return timeline.add(
+        incident=Incident.objects.get(pk=incident_id),
+        kind=Kind.NOTE,
+        now=now,
+        actor=user,
+        via=via,
+        text=text,
+    )
+
+
+def snooze(
+    *, incident_id: int, user: User, via: str, now: datetime, until: datetime
+) -> Incident:
+    """Keep an incident quiet until a moment, at most a week ahead.
+
+    Then it pages again. One that somebody has acknowledged is triggered again at that
+    moment, so that it can't be forgotten. Raises UnableToSnooze.
+    """
+    with _locked(incident_id) as incident:
+        _refuse_resolved(incident, UnableToSnooze)
+        if until <= now:
+            raise UnableToSnooze(_("That time has passed. Choose a later one."))
+        if until > now + MAX_SNOOZE:
+            raise UnableToSnooze(
+                _("%(days)d days is the longest. Choose an earlier time.")
+                % {"days": MAX_SNOOZE.days}
+            )
+        incident.snoozed_until = until
+        paging.withdraw(incident=incident, reason="snoozed", now=now)
+        timeline.add(
+            incident=incident,
+            kind=Kind.SNOOZED,
+            now=now,
+            actor=user,
+            via=via,
+            data={"until": until.isoformat()},
+        )
+        return _store(incident, now)
+
+
+def change_priority(
+    *, incident_id: int, user: User, via: str, now: datetime, priority: str
+) -> Incident:
+    """Give an incident a priority that alerts no longer change.
+
+    A raise tells the channels that do not know yet. Raises UnableToChangePriority,
+    and ValueError for an unknown priority.
+    """
+    wanted = Priority(priority)
+    with _locked(incident_id) as incident:
+        _refuse_resolved(incident, UnableToChangePriority)
+        if incident.priority == wanted:
+            raise UnableToChangePriority(
+                _("It is %(priority)s already.") % {"priority": wanted.short}
+            )
+        incident.is_priority_pinned = True
+        priorities.change(
+            incident=incident, priority=wanted.value, now=now, actor=user, via=via
+        )
+        return _store(incident, now)
+
+
+@contextmanager
+def _locked(incident_id: int) -> Iterator[Incident]:
+    """Hold the incident's row until the act has been committed."""
+    with transaction.atomic():
+        yield (
+            Incident.objects.select_related("service", "acknowledged_by")
+            .select_for_update(of=("self",))
+            .get(pk=incident_id)
+        )
+
+
+def _store(incident: Incident, now: datetime) -> Incident:
+    paging.schedule(incident=incident, now=now)
+    incident.save()
+    return incident
+
+
+def _refuse_resolved(incident: Incident, error: type[UnableToAct]) -> None:
+    if incident.status == Status.RESOLVED:
+        raise error(_("It is already resolved."))

@@ -1,0 +1,158 @@
+"""The timeline: writing its lines, and saying them in the reader's language.
+
+A line keeps facts, not sentences, so that each reader gets their own language. Free
+text (a note, an alert's title) is kept as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from incidents.models import Incident, IncidentEvent
+from t4g_portal.lib.priority import Priority
+
+Kind = IncidentEvent.Kind
+
+
+def add(
+    *,
+    incident: Incident,
+    kind: str,
+    now: datetime,
+    actor: User | None = None,
+    via: str = IncidentEvent.Via.ENGINE,
+    text: str = "",
+    data: dict[str, Any] | None = None,
+) -> IncidentEvent:
+    """Append one line; it can never be changed."""
+    return IncidentEvent.objects.create(
+        incident=incident,
+        at=now,
+        kind=kind,
+        actor=actor,
+        via=via,
+        text=text,
+        data=data or {},
+    )
+
+
+def sentence(*, event: IncidentEvent) -> str:
+    """Say what a line tells, without who did it and without its free text."""
+    speak = _SENTENCES.get(event.kind)
+    return speak(event.data) if speak else event.get_kind_display()
+
+
+def _short(data: dict[str, Any], key: str) -> str:
+    return Priority(data[key]).short
+
+
+def _opened(data: dict[str, Any]) -> str:
+    return _("Opened as %(priority)s") % {"priority": _short(data, "priority")}
+
+
+def _alert_fired(data: dict[str, Any]) -> str:
+    return _("Alert fired, %(priority)s") % {"priority": _short(data, "priority")}
+
+
+_NOTIFIED = {
+    "opened": gettext_lazy("Told %(channels)s"),
+    "raised": gettext_lazy("Told %(channels)s that it is more urgent"),
+    "returned": gettext_lazy("Told %(channels)s that nobody has it any more"),
+    "woken": gettext_lazy("Told %(channels)s that the snooze has ended"),
+    "retried": gettext_lazy("Told %(channels)s at last"),
+    "flapping": gettext_lazy("Told %(channels)s that it comes and goes"),
+    "undelivered": gettext_lazy("Told %(channels)s, since no other channel delivered"),
+    "again": gettext_lazy("Told %(channels)s that it fails again"),
+    "recovered": gettext_lazy("Told %(channels)s that it is over"),
+    "resolved": gettext_lazy("Told %(channels)s that it is resolved"),
+}
+
+
+def _notified(data: dict[str, Any]) -> str:
+    said = str(_NOTIFIED[data["reason"]]) % {"channels": _listed(data["channels"])}
+    if data.get("held_back_s"):
+        return _("%(said)s, unless it comes back within %(count)d min") % {
+            "said": said,
+            "count": data["held_back_s"] // 60,
+        }
+    return _with_fallback(said, data)
+
+
+def _escalated(data: dict[str, Any]) -> str:
+    said = _("Paged again: %(channels)s") % {"channels": _listed(data["channels"])}
+    return _with_fallback(said, data)
+
+
+def _with_fallback(said: str, data: dict[str, Any]) -> str:
+    if not data.get("is_fallback"):
+        return said
+    return _("%(said)s (no channel of its own priority can be used)") % {"said": said}
+
+
+def _untold(data: dict[str, Any]) -> str:
+    if data.get("reason") == "undelivered":
+        return _("Nobody could be told: no channel delivered")
+    return _("Nobody could be told: no channel is enabled and configured")
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names)
+
+
+def _priority_changed(data: dict[str, Any]) -> str:
+    words = {"old": _short(data, "from"), "new": _short(data, "to")}
+    if data["to"] < data["from"]:
+        return _("Raised from %(old)s to %(new)s") % words
+    return _("Lowered from %(old)s to %(new)s") % words
+
+
+def _snoozed(data: dict[str, Any]) -> str:
+    until = parse_datetime(data["until"])
+    shown = date_format(localtime(until), "DATETIME_FORMAT") if until else ""
+    return _("Snoozed until %(until)s") % {"until": shown}
+
+
+def _woken(data: dict[str, Any]) -> str:
+    if data["cause"] == "raised":
+        return _("Snooze ended: it is more urgent now")
+    if data.get("was_acknowledged"):
+        return _("Snooze ended: somebody must acknowledge again")
+    return _("Snooze ended")
+
+
+def _resolved(data: dict[str, Any]) -> str:
+    closed = data.get("closed_alert_count", 0)
+    if not closed:
+        return _("Resolved")
+    return ngettext(
+        "Resolved while %(count)d alert was still firing",
+        "Resolved while %(count)d alerts were still firing",
+        closed,
+    ) % {"count": closed}
+
+
+def _reopened(_data: dict[str, Any]) -> str:
+    return _("Failing again: flapping")
+
+
+_SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
+    Kind.OPENED: _opened,
+    Kind.ALERT_FIRED: _alert_fired,
+    Kind.NOTIFIED: _notified,
+    Kind.ESCALATED: _escalated,
+    Kind.UNTOLD: _untold,
+    Kind.PRIORITY_CHANGED: _priority_changed,
+    Kind.SNOOZED: _snoozed,
+    Kind.WOKEN: _woken,
+    Kind.RESOLVED: _resolved,
+    Kind.REOPENED: _reopened,
+}

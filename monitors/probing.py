@@ -1,0 +1,123 @@
+"""One engine a process: what the tick claims it probes, what it finds is recorded."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from dataclasses import replace
+from datetime import datetime
+
+from django.conf import settings
+from django.db import IntegrityError
+from django.utils import timezone
+
+from monitors import partitions, recording, scheduling, watching
+from monitors.connectivity import Control
+from monitors.engine import Engine, Finding, Job
+from monitors.loading import RequestCache
+from monitors.models import ControlTarget
+from t4g_portal.lib.loops import refresh_connection
+
+logger = logging.getLogger(__name__)
+
+# Ticks come every second; claiming two ahead forgives one that is late.
+HORIZON_S = 2.0
+# More than this claimed and not finished, and the tick claims no more.
+_MAX_OPEN = 4_000
+_STOP_S = 5.0
+
+
+class Prober:
+    """The engine of this process with its caches."""
+
+    def __init__(self) -> None:
+        self._cache = RequestCache()
+        self._fingerprints: dict[int, str] = {}
+        self.engine = Engine(
+            record=self._record,
+            concurrency=settings.PROBE_CONCURRENCY,
+            host_concurrency=settings.PROBE_HOST_CONCURRENCY,
+        )
+        self.engine.start()
+
+    def tick(self, *, now: datetime) -> int:
+        """Claim what is due soon and hand it to the engine; return how much it was."""
+        load = self.engine.load()
+        room = _MAX_OPEN - load.waiting_count - load.running_count
+        if room <= 0 or load.unrecorded_count > _MAX_OPEN:
+            logger.warning("probing falls behind: %s", replace(load, lateness_s=()))
+            return 0
+        claims = scheduling.claim_due(now=now, horizon_s=HORIZON_S, limit=room)
+        jobs = [
+            Job(request=request, slot=claim.slot)
+            for claim, request in self._cache.requests_for(claims)
+        ]
+        self.engine.submit(jobs)
+        return len(jobs)
+
+    def watch_network(self, *, now: datetime) -> None:
+        """Ask the control targets now and then, and keep what they said."""
+        connectivity = self.engine.connectivity
+        connectivity.set_controls(
+            tuple(
+                Control(host=target.host, port=target.port)
+                for target in ControlTarget.objects.filter(is_enabled=True)
+            )
+        )
+        self.engine.ask_connectivity()
+        watching.note_connectivity(
+            location=settings.PROBE_LOCATION,
+            blind_since=connectivity.blind_since,
+            now=now,
+        )
+
+    def _record(self, findings: list[Finding]) -> None:
+        refresh_connection()
+        try:
+            recording.record(
+                findings=[self._without_known_certificate(one) for one in findings]
+            )
+        except IntegrityError:
+            # A clock that jumped over midnight finds no partition to write into.
+            partitions.ensure(now=timezone.now())
+            raise
+        for finding in findings:
+            if finding.result.certificate is not None:
+                self._fingerprints[finding.monitor_id] = (
+                    finding.result.certificate.fingerprint_sha256
+                )
+
+    def _without_known_certificate(self, finding: Finding) -> Finding:
+        """Drop a certificate that is recorded already: the short way is open then."""
+        certificate = finding.result.certificate
+        known = self._fingerprints.get(finding.monitor_id)
+        if certificate is None or certificate.fingerprint_sha256 != known:
+            return finding
+        return replace(finding, result=replace(finding.result, certificate=None))
+
+
+_prober: Prober | None = None
+_prober_pid = 0
+_guard = threading.Lock()
+
+
+def prober() -> Prober:
+    """Return this process's prober, starting it at the first call and after a fork."""
+    global _prober, _prober_pid
+    with _guard:
+        if _prober is None or _prober_pid != os.getpid():
+            partitions.ensure(now=timezone.now())
+            _prober, _prober_pid = Prober(), os.getpid()
+            atexit.register(stop)
+        return _prober
+
+
+def stop() -> None:
+    """Stop this process's engine, if it has one, recording what it has found."""
+    global _prober
+    with _guard:
+        if _prober is not None and _prober_pid == os.getpid():
+            _prober.engine.stop(timeout_s=_STOP_S)
+        _prober = None

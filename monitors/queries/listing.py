@@ -1,0 +1,162 @@
+"""The monitors list: filtered, sorted by what needs a look, a page of it with figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.core.paginator import Page, Paginator
+from django.db.models import F, Func, Q
+
+from incidents.models import Service
+from monitors.models import Monitor
+from monitors.models.monitor import MonitorQuerySet
+from monitors.queries.glances import FLAPPING, Glance, glances
+from monitors.queries.latency import Spark, sparks
+from monitors.queries.ledger import intervals, uptimes
+from monitors.queries.shown import observed_until
+from monitors.status import Status
+from monitors.uptime import Interval, Uptime
+
+PAGE_SIZE = 100
+STRIP = timedelta(hours=24)
+STATES = (
+    str(Status.DOWN),
+    FLAPPING,
+    str(Status.DEGRADED),
+    str(Status.UNKNOWN),
+    str(Status.PENDING),
+    str(Status.MAINTENANCE),
+    str(Status.UP),
+    str(Status.PAUSED),
+)
+_WINDOWS = {
+    "24h": timedelta(hours=24),
+    "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody asked the list for; an empty value asks for all."""
+
+    service: str = ""
+    kind: str = ""
+    tag: str = ""
+    state: str = ""
+    text: str = ""
+
+    @property
+    def is_anything(self) -> bool:
+        """Whether nothing is filtered."""
+        return self == Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the list."""
+
+    monitor: Monitor
+    glance: Glance
+    uptimes: Mapping[str, Uptime]
+    strip: list[Interval]
+    observed_until: datetime | None
+    spark: Spark
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of the list, and what its filter offers."""
+
+    rows: list[Row]
+    page: Page[Glance]
+    # Monitors in each state that occurs, of those that match everything but the state.
+    counts: Mapping[str, int]
+    total_count: int
+    services: list[Service]
+    tags: list[str]
+    # Whether there is any monitor at all.
+    is_empty: bool
+
+
+def list_monitors(*, wanted: Wanted, page_number: int | str, now: datetime) -> Listing:
+    """Return a page of the monitors wanted; always the same number of queries.
+
+    A page number out of range gives the nearest page.
+    """
+    found = glances(monitors=_matching(wanted), now=now)
+    counts = Counter(str(glance.status) for glance in found)
+    counts[FLAPPING] = sum(glance.is_flapping for glance in found)
+    page = Paginator(
+        [glance for glance in found if _has_state(glance, wanted.state)], PAGE_SIZE
+    ).get_page(page_number)
+    return Listing(
+        rows=_rows(list(page.object_list), now),
+        page=page,
+        counts={state: counts[state] for state in STATES if counts[state]},
+        total_count=len(found),
+        services=list(Service.objects.order_by("position", "name")),
+        tags=_tags(),
+        is_empty=wanted.is_anything and not found,
+    )
+
+
+def _matching(wanted: Wanted) -> MonitorQuerySet:
+    monitors = Monitor.objects.all()
+    if wanted.service:
+        monitors = monitors.filter(service__slug=wanted.service)
+    if wanted.kind:
+        monitors = monitors.filter(kind=wanted.kind)
+    if wanted.tag:
+        monitors = monitors.filter(tags__contains=[wanted.tag])
+    for word in wanted.text.split():
+        monitors = monitors.filter(
+            Q(name__icontains=word)
+            | Q(target__icontains=word)
+            | Q(service__name__icontains=word)
+        )
+    return monitors
+
+
+def _has_state(glance: Glance, state: str) -> bool:
+    if not state:
+        return True
+    if state == FLAPPING:
+        return glance.is_flapping
+    return glance.status == state
+
+
+def _rows(shown: list[Glance], now: datetime) -> list[Row]:
+    ids = [glance.monitor_id for glance in shown]
+    # Neither options nor secrets: a list needs no decrypting.
+    monitors = (
+        Monitor.objects.for_pages()
+        .defer("options", "secret", "state__certificate", "state__facts")
+        .in_bulk(ids)
+    )
+    figures = uptimes(monitor_ids=ids, now=now, windows=_WINDOWS)
+    strips = intervals(monitor_ids=ids, start=now - STRIP, now=now)
+    lines = sparks(monitor_ids=ids, now=now)
+    return [
+        Row(
+            monitor=monitors[glance.monitor_id],
+            glance=glance,
+            uptimes=figures[glance.monitor_id],
+            strip=strips[glance.monitor_id],
+            observed_until=observed_until(
+                getattr(monitors[glance.monitor_id], "state", None)
+            ),
+            spark=lines[glance.monitor_id],
+        )
+        for glance in shown
+        # Deleted between two of the queries.
+        if glance.monitor_id in monitors
+    ]
+
+
+def _tags() -> list[str]:
+    tags = Monitor.objects.annotate(tag=Func(F("tags"), function="unnest"))
+    return sorted(tags.values_list("tag", flat=True).distinct())

@@ -1,0 +1,332 @@
+"""From findings to rows: raw results, state, ledger and alerts, in micro-batches.
+
+Most results only say "still up": they cost a COPY and one UPDATE for the whole batch.
+Whatever could change a status goes the long way, in small transactions. An error in
+here is our fault and is raised; the engine keeps the batch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from monitors import ledger, scheduling
+from monitors.engine import Finding
+from monitors.evaluation import Rules, Standing, Verdict, evaluate, fresh_until
+from monitors.ledger import Change
+from monitors.models import Monitor, MonitorState, ResultDetail
+from monitors.probes.base import Outcome, ProbeResult
+from monitors.status import Status
+
+# Long ways taken in one transaction: a storm must not hold its locks for seconds.
+_LONG_WAY_COUNT = 25
+# Words of a failure that stays the same are kept again so often.
+_DETAIL_EVERY = timedelta(minutes=10)
+_COPY = (
+    "COPY monitors_checkresult (at, monitor_id, dns_ms, connect_ms, tls_ms,"
+    " first_byte_ms, transfer_ms, code) FROM STDIN"
+)
+# The states that need no more than "still up"; locked in the order of their keys.
+_LOCK_STEADY = """
+SELECT st.monitor_id, st.last_result_at, st.fresh_until, m.interval_s, m.timeout_s
+  FROM monitors_monitorstate st
+  JOIN monitors_monitor m ON m.id = st.monitor_id
+ WHERE st.monitor_id = ANY(%s)
+   AND st.confirmed = 'up' AND st.failure_count = 0 AND st.change_bits = 0
+   AND st.last_code = 0 AND st.fresh_until IS NOT NULL AND m.is_enabled
+ ORDER BY st.monitor_id
+   FOR NO KEY UPDATE OF st
+"""
+_UPDATE_STEADY = """
+UPDATE monitors_monitorstate st
+   SET last_result_at = n.at, last_passed_at = n.at, last_latency_ms = n.latency_ms,
+       fresh_until = n.fresh_until, success_count = st.success_count + 1
+  FROM unnest(%s::bigint[], %s::timestamptz[], %s::float8[], %s::timestamptz[])
+       AS n(monitor_id, at, latency_ms, fresh_until)
+ WHERE st.monitor_id = n.monitor_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """How many results were still-up, went the long way, or were too old to count."""
+
+    steady_count: int
+    changed_count: int
+    ignored_count: int
+
+
+def record(*, findings: Sequence[Finding]) -> Recorded:
+    """Store findings and let them change status, ledger and alerts.
+
+    Recording the same findings again changes nothing, so a batch may be retried.
+    Raises the database's errors.
+    """
+    times = Counter(finding.monitor_id for finding in findings)
+    plain = [
+        finding
+        for finding in findings
+        if times[finding.monitor_id] == 1
+        and finding.result.outcome is Outcome.PASSED
+        and finding.result.certificate is None
+    ]
+    steady = _record_steady(plain) if plain else set()
+    rest = sorted(
+        (finding for finding in findings if finding.monitor_id not in steady),
+        key=lambda finding: (finding.at, finding.monitor_id),
+    )
+    changed_count = 0
+    for start in range(0, len(rest), _LONG_WAY_COUNT):
+        changed_count += _record_long_way(rest[start : start + _LONG_WAY_COUNT])
+    return Recorded(
+        steady_count=len(steady),
+        changed_count=changed_count,
+        ignored_count=len(rest) - changed_count,
+    )
+
+
+def set_degraded(
+    *, monitor_id: int, is_degraded: bool, since: datetime, message: str, now: datetime
+) -> None:
+    """Note that a threshold complains of an up monitor, or no longer does.
+
+    In the caller's transaction. `since`: when the measurement crossed its bound.
+    """
+    state = (
+        MonitorState.objects.select_for_update(of=("self",))
+        .select_related("monitor__service")
+        .get(pk=monitor_id)
+    )
+    if state.is_degraded == is_degraded:
+        return
+    state.is_degraded = is_degraded
+    if state.confirmed == Status.UP and state.status in (Status.UP, Status.DEGRADED):
+        ledger.shift(
+            monitor=state.monitor,
+            state=state,
+            change=Change(
+                status=ledger.confirmed_status(state),
+                since=since,
+                message=message if is_degraded else "",
+            ),
+            now=now,
+        )
+    state.save()
+
+
+def _record_steady(findings: list[Finding]) -> set[int]:
+    """Record the findings whose monitor is, and stays, plainly up; return their ids."""
+    by_monitor = {finding.monitor_id: finding for finding in findings}
+    done: list[Finding] = []
+    ids: list[int] = []
+    times: list[datetime] = []
+    latencies: list[float] = []
+    fresh: list[datetime] = []
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_LOCK_STEADY, [list(by_monitor)])
+        for monitor_id, last_at, fresh_to, interval_s, timeout_s in cursor.fetchall():
+            finding = by_monitor[monitor_id]
+            at = _moment(finding.at)
+            if at <= last_at or at > fresh_to:
+                continue
+            done.append(finding)
+            ids.append(monitor_id)
+            times.append(at)
+            latencies.append(finding.result.phases.total_ms)
+            fresh.append(fresh_until(at=at, interval_s=interval_s, timeout_s=timeout_s))
+        if ids:
+            _copy(cursor, done)
+            cursor.execute(_UPDATE_STEADY, [ids, times, latencies, fresh])
+    return set(ids)
+
+
+@transaction.atomic
+def _record_long_way(findings: list[Finding]) -> int:
+    states = {
+        state.monitor_id: state
+        for state in MonitorState.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("monitor__service")
+        .filter(pk__in={finding.monitor_id for finding in findings})
+        .order_by("pk")
+    }
+    counted: list[Finding] = []
+    touched: dict[int, MonitorState] = {}
+    now = timezone.now()
+    for finding in findings:
+        state = states.get(finding.monitor_id)
+        # Deleted or paused meanwhile, or recorded before.
+        if state is None or not state.monitor.is_enabled:
+            continue
+        if state.last_result_at and _moment(finding.at) <= state.last_result_at:
+            continue
+        _apply(state, finding, now)
+        touched[state.monitor_id] = state
+        counted.append(finding)
+    for state in touched.values():
+        state.save()
+    if counted:
+        with connection.cursor() as cursor:
+            _copy(cursor, counted)
+    return len(counted)
+
+
+def _apply(state: MonitorState, finding: Finding, now: datetime) -> None:
+    monitor, result, at = state.monitor, finding.result, _moment(finding.at)
+    rules = rules_of(monitor)
+    verdict = evaluate(
+        standing=standing_of(state), at=at, outcome=result.outcome, rules=rules
+    )
+    _keep_words(state, result, at)
+    apply_verdict(
+        monitor=monitor,
+        state=state,
+        verdict=verdict,
+        reason=result.reason,
+        message=result.message,
+        now=now,
+    )
+    if result.outcome is Outcome.PASSED:
+        state.last_passed_at = at
+        state.last_latency_ms = result.phases.total_ms
+    if result.outcome is not Outcome.ERROR:
+        state.facts = dict(result.facts)
+        _keep_certificate(state, result)
+    if verdict.retry_after_s is not None:
+        scheduling.ask_at(
+            monitor_id=monitor.pk, at=at + timedelta(seconds=verdict.retry_after_s)
+        )
+
+
+def apply_verdict(
+    *,
+    monitor: Monitor,
+    state: MonitorState,
+    verdict: Verdict,
+    reason: int,
+    message: str,
+    now: datetime,
+) -> None:
+    """Write a verdict into the state and, where the status changed, into the ledger.
+
+    Inside the caller's transaction, with the state's row locked; the caller saves.
+    """
+    for name in Standing.__slots__:
+        setattr(state, name, getattr(verdict.standing, name))
+    if verdict.gap_since is not None:
+        _shift_confirmed(
+            monitor, state, Change(status=Status.UNKNOWN, since=verdict.gap_since), now
+        )
+    if verdict.changed_since is not None:
+        _shift_confirmed(
+            monitor,
+            state,
+            Change(
+                status=ledger.confirmed_status(state),
+                since=verdict.changed_since,
+                reason=reason,
+                message=message,
+            ),
+            now,
+        )
+
+
+def rules_of(monitor: Monitor) -> Rules:
+    """Return how a monitor's results are read; a heartbeat's grace is its patience."""
+    is_heartbeat = monitor.is_heartbeat
+    return Rules(
+        failures_to_down=1 if is_heartbeat else monitor.failures_to_down,
+        successes_to_up=1 if is_heartbeat else monitor.successes_to_up,
+        interval_s=monitor.interval_s,
+        timeout_s=monitor.timeout_s,
+        retry_interval_s=monitor.retry_interval_s,
+    )
+
+
+def standing_of(state: MonitorState) -> Standing:
+    """Return the plain values of a state row."""
+    return Standing(
+        confirmed=state.confirmed,
+        confirmed_since=state.confirmed_since,
+        failure_count=state.failure_count,
+        success_count=state.success_count,
+        first_failure_at=state.first_failure_at,
+        first_success_at=state.first_success_at,
+        change_bits=state.change_bits,
+        is_flapping=state.is_flapping,
+        last_result_at=state.last_result_at,
+        fresh_until=state.fresh_until,
+    )
+
+
+def _shift_confirmed(
+    monitor: Monitor, state: MonitorState, confirmed: Change, now: datetime
+) -> None:
+    change = ledger.overlay(monitor=monitor, confirmed=confirmed, now=now)
+    if change.status == state.status and change is not confirmed:
+        # Inside a window the ledger goes on saying "maintenance".
+        return
+    if state.status == Status.MAINTENANCE and change is confirmed:
+        # The window is just over, and what happened inside stays inside.
+        change = replace(change, since=max(change.since, now))
+    ledger.shift(monitor=monitor, state=state, change=change, now=now)
+
+
+def _keep_words(state: MonitorState, result: ProbeResult, at: datetime) -> None:
+    """Keep the words of a failure that says something new, or says it still."""
+    is_news = (state.last_code, state.last_message) != (result.reason, result.message)
+    if result.outcome is Outcome.FAILED and (
+        is_news or not _has_recent_detail(state.monitor_id, at)
+    ):
+        ResultDetail.objects.create(
+            monitor_id=state.monitor_id,
+            at=at,
+            code=result.reason,
+            message=result.message,
+            failed_assertion=result.failed_assertion,
+            excerpt=result.excerpt,
+        )
+    state.last_code = result.reason
+    state.last_message = result.message
+
+
+def _has_recent_detail(monitor_id: int, at: datetime) -> bool:
+    return ResultDetail.objects.filter(
+        monitor_id=monitor_id, at__gt=at - _DETAIL_EVERY
+    ).exists()
+
+
+def _keep_certificate(state: MonitorState, result: ProbeResult) -> None:
+    if result.certificate is not None:
+        shown = asdict(result.certificate)
+        shown["not_before"] = result.certificate.not_before.isoformat()
+        shown["not_after"] = result.certificate.not_after.isoformat()
+        state.certificate = shown
+        state.certificate_expires_at = result.certificate.not_after
+
+
+def _copy(cursor: Any, findings: Iterable[Finding]) -> None:
+    with cursor.copy(_COPY) as copy:
+        for finding in findings:
+            phases = finding.result.phases
+            copy.write_row(
+                (
+                    _moment(finding.at),
+                    finding.monitor_id,
+                    phases.dns_ms,
+                    phases.connect_ms,
+                    phases.tls_ms,
+                    phases.first_byte_ms,
+                    phases.transfer_ms,
+                    finding.result.reason,
+                )
+            )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, tz=UTC)

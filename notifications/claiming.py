@@ -1,0 +1,130 @@
+"""Taking due rows out of the outbox, with a lease, in one statement.
+
+What it promises: no row is held by two senders, one destination gets one message at a
+time, the messages of a thread go in order, and no lane takes the slots of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+# Longer than any transport's own deadline with its name lookup.
+LEASE = timedelta(seconds=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One row that is ours until the lease ends; `token` is the fence."""
+
+    notification_id: int
+    token: UUID
+    lane: int
+
+
+# `live`: what may block or be sent. A row in back-off blocks the later messages of its
+# thread, one that is merely scheduled does not.
+# The last SELECT looks again, because a row may have been taken since the first.
+_CLAIM = """
+WITH slot (lane, free) AS (
+    SELECT * FROM unnest(%(lanes)s::int[], %(free)s::int[])
+),
+live AS (
+    SELECT id, lane, next_attempt_at, channel_id, address_id,
+        status = 'sending' AND lease_until > %(now)s AS is_in_flight,
+        next_attempt_at <= %(now)s AS is_due,
+        message ->> 'thread_key' AS thread_key
+    FROM notifications_notification
+    WHERE status IN ('queued', 'sending')
+        AND (status = 'sending' OR attempt_count > 0 OR next_attempt_at <= %(now)s)
+),
+placed AS (
+    SELECT *,
+        bool_or(is_in_flight) OVER (PARTITION BY channel_id, address_id) AS is_busy,
+        thread_key = '' OR id = min(id) OVER (
+            PARTITION BY channel_id, address_id, thread_key
+        ) AS is_next_in_thread
+    FROM live
+),
+next_of_destination AS (
+    SELECT DISTINCT ON (channel_id, address_id) id, lane, next_attempt_at
+    FROM placed
+    WHERE is_due AND is_next_in_thread AND NOT is_busy
+    ORDER BY channel_id, address_id, lane, next_attempt_at, id
+),
+ranked AS (
+    SELECT id, lane, row_number() OVER (
+        PARTITION BY lane ORDER BY next_attempt_at, id
+    ) AS place
+    FROM next_of_destination
+),
+picked AS (
+    SELECT id, status = 'sending' AS was_lost, lease_until - %(lease)s AS started_at
+    FROM notifications_notification
+    WHERE id IN (SELECT id FROM ranked JOIN slot USING (lane) WHERE place <= free)
+        AND status IN ('queued', 'sending')
+        AND (status = 'queued' OR lease_until <= %(now)s)
+    ORDER BY lane, next_attempt_at, id
+    LIMIT %(at_most)s
+    FOR UPDATE SKIP LOCKED
+),
+"""
+_CLAIM_ONE = """
+WITH picked AS (
+    SELECT id, status = 'sending' AS was_lost, lease_until - %(lease)s AS started_at
+    FROM notifications_notification
+    WHERE id = %(id)s
+        AND (status = 'queued' OR (status = 'sending' AND lease_until <= %(now)s))
+    FOR UPDATE SKIP LOCKED
+),
+"""
+_TAKE = """
+lost AS (
+    INSERT INTO notifications_attempt
+        (notification_id, started_at, duration_ms, outcome, detail)
+    SELECT id, started_at, 0, 'lost', '' FROM picked WHERE was_lost
+)
+UPDATE notifications_notification AS row SET
+    status = 'sending',
+    lease_until = %(now)s + %(lease)s,
+    lease_token = gen_random_uuid(),
+    attempt_count = attempt_count + 1
+FROM picked
+WHERE row.id = picked.id
+RETURNING row.id, row.lease_token, row.lane
+"""
+
+
+def claim_due(
+    *, now: datetime, free_slots: Mapping[int, int], at_most: int
+) -> list[Claim]:
+    """Take due rows, at most as many of a lane as it has free slots.
+
+    A row whose lease has ended is taken again; that its last attempt was lost is
+    recorded with it.
+    """
+    return _take(
+        _CLAIM + _TAKE,
+        now=now,
+        lanes=list(free_slots),
+        free=list(free_slots.values()),
+        at_most=at_most,
+    )
+
+
+def claim_one(*, notification_id: int, now: datetime) -> Claim | None:
+    """Take one row, due or not; None when it has ended or somebody is sending it."""
+    claims = _take(_CLAIM_ONE + _TAKE, now=now, id=notification_id)
+    return claims[0] if claims else None
+
+
+def _take(statement: str, *, now: datetime, **values: Any) -> list[Claim]:
+    with connection.cursor() as cursor:
+        parameters: dict[str, Any] = {"now": now, "lease": LEASE, **values}
+        cursor.execute(statement, parameters)
+        return [Claim(*row) for row in cursor.fetchall()]

@@ -1,0 +1,135 @@
+"""From a claimed row to a letter, and from a letter to a try: before, then off the database."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from notifications.claiming import Claim
+from notifications.message import Message, UnableToReadMessage
+from notifications.models import Attempt, Notification
+from notifications.recording import Try, end, held, record
+from notifications.services import TEST_PURPOSE, refusal
+from notifications.transports.base import Destination, TransportError
+from notifications.transports.registry import transport_for
+from t4g_portal.lib.secrets import UnableToDecrypt
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A claimed notification, ready to be sent without the database."""
+
+    claim: Claim
+    destination: Destination
+    message: Message
+    idempotency_key: str
+
+
+def prepare(*, claim: Claim, now: datetime) -> Letter | Notification.Status | None:
+    """Look at a claimed row directly before it is sent.
+
+    Returns the status it ended with when it can't or need not be sent any more, None
+    when somebody else has it.
+    """
+    row = held(claim=claim)
+    if row is None:
+        return None
+    try:
+        unwanted = _why_unwanted(row, now)
+        if unwanted:
+            return end(
+                row=row,
+                status=Notification.Status.CANCELLED,
+                now=now,
+                outcome=unwanted,
+            )
+        return Letter(
+            claim=claim,
+            destination=_destination(row),
+            message=Message.from_json(row.message),
+            idempotency_key=row.idempotency_key,
+        )
+    except UnableToDecrypt:
+        problem = _("The channel's secret can't be read. Enter it again.")
+    except UnableToReadMessage as error:
+        problem = str(error)
+    unsent = Try(
+        started_at=now,
+        duration_ms=0,
+        outcome=Attempt.Outcome.PERMANENT,
+        detail=problem,
+    )
+    return record(claim=claim, result=unsent, now=now)
+
+
+def _why_unwanted(row: Notification, now: datetime) -> str:
+    if row.cancel_requested_at is not None:
+        return row.outcome or _("It was cancelled.")
+    if row.expires_at is not None and row.expires_at <= now:
+        return _("It expired before it could be sent.")
+    return refusal(row.channel, row.address, is_test=row.purpose == TEST_PURPOSE)
+
+
+def _destination(row: Notification) -> Destination:
+    if row.channel is not None:
+        return Destination(
+            key=f"channel:{row.channel.pk}",
+            kind=row.channel.kind,
+            address=row.channel.address,
+            secret=row.channel.secret,
+        )
+    assert row.address is not None  # noqa: S101 guaranteed by the check constraint
+    return Destination(
+        key=f"address:{row.address.pk}",
+        kind=row.address.kind,
+        address=row.address.value,
+    )
+
+
+def send(*, letter: Letter, clock: Callable[[], datetime]) -> Try:
+    """Send and return what became of it; never raises."""
+    started_at, started = clock(), time.monotonic()
+
+    def result(outcome: Attempt.Outcome, **values: object) -> Try:
+        return Try(
+            started_at=started_at,
+            duration_ms=round((time.monotonic() - started) * 1000),
+            outcome=outcome,
+            **values,  # type: ignore[arg-type]
+        )
+
+    try:
+        receipt = transport_for(letter.destination.kind).send(
+            destination=letter.destination,
+            message=letter.message,
+            idempotency_key=letter.idempotency_key,
+        )
+    except TransportError as error:
+        logger.warning(
+            "notification %s not taken: %s", letter.claim.notification_id, error.detail
+        )
+        return result(
+            Attempt.Outcome.PERMANENT if error.permanent else Attempt.Outcome.TEMPORARY,
+            detail=error.detail,
+            retry_after_s=error.retry_after_s,
+        )
+    except Exception as error:  # noqa: BLE001 the edge of a sender
+        logger.error(
+            "notification %s failed in our own code: %s",
+            letter.claim.notification_id,
+            letter.destination.scrub("".join(traceback.format_exception(error))),
+        )
+        return result(
+            Attempt.Outcome.TEMPORARY,
+            detail=_("The portal failed to send it (%(error)s). See the log.")
+            % {"error": type(error).__name__},
+        )
+    return result(Attempt.Outcome.SENT, receipt=receipt.detail, warning=receipt.warning)

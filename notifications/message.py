@@ -1,0 +1,148 @@
+"""What is said, whatever carries it: one message, stored as JSON in the outbox."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from django.utils.translation import gettext as _
+
+from t4g_portal.lib.priority import Priority
+
+Tone = Literal["alarm", "warning", "calm", "good"]
+TONES: tuple[str, ...] = get_args(Tone)
+
+VERSION = 1
+MAX_TITLE = 300
+MAX_TEXT = 20_000
+MAX_FACTS = 50
+MAX_FACT = 2_000
+MAX_URL = 2_000
+
+# Neither PostgreSQL's jsonb nor UTF-8 can hold the first and the last of these.
+_UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+class UnableToReadMessage(ValueError):
+    """A stored message is not one that this version of the portal understands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of the small table under a message: "Since", "09:00"."""
+
+    label: str
+    value: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", _one_line(self.label, MAX_FACT))
+        object.__setattr__(self, "value", _paragraphs(self.value, MAX_FACT))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message in one language. Always storable: excerpts of hostile answers come in.
+
+    Titles and labels become one line, control characters are dropped, and what is too
+    long is cut with an ellipsis. Raises ValueError for an unknown tone or priority and
+    for a URL that is not http(s).
+    """
+
+    title: str
+    text: str = ""
+    tone: Tone = "calm"
+    # "" or a value of Priority.
+    priority: str = ""
+    facts: tuple[Fact, ...] = ()
+    url: str = ""
+    url_label: str = ""
+    # Messages of one thread reach a destination in order; mail groups them.
+    thread_key: str = ""
+    is_first_in_thread: bool = False
+    # What the thread is about. Mail programs split a thread whose subject changes.
+    thread_title: str = ""
+    has_mention: bool = False
+    # "" means PORTAL_LANGUAGE.
+    language: str = ""
+
+    def __post_init__(self) -> None:
+        if self.tone not in TONES:
+            raise ValueError(f"unknown tone {self.tone!r}")
+        if self.priority and self.priority not in Priority.values:
+            raise ValueError(f"unknown priority {self.priority!r}")
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError("a message links to http(s) only")
+        object.__setattr__(self, "title", _one_line(self.title, MAX_TITLE))
+        object.__setattr__(self, "text", _paragraphs(self.text, MAX_TEXT))
+        object.__setattr__(self, "facts", tuple(self.facts[:MAX_FACTS]))
+        object.__setattr__(self, "url", _url(self.url))
+        for name in ("url_label", "thread_key", "thread_title", "language"):
+            object.__setattr__(self, name, _one_line(getattr(self, name), MAX_TITLE))
+
+    @property
+    def short_priority(self) -> str:
+        """`P0` … `P3`, or nothing."""
+        return Priority(self.priority).short if self.priority else ""
+
+    def marked(self, title: str) -> str:
+        """Put the priority before a title, unless the title names it itself."""
+        short = self.short_priority
+        return title if not short or short in title else f"{short} · {title}"
+
+    @property
+    def marked_title(self) -> str:
+        """The title with the priority in it, for one-line places."""
+        return self.marked(self.title)
+
+    @property
+    def tone_word(self) -> str:
+        """The tone as words in the active language: never color alone."""
+        return {
+            "alarm": _("Act now"),
+            "warning": _("Look soon"),
+            "calm": _("For information"),
+            "good": _("Nothing to do"),
+        }[self.tone]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stored form."""
+        stored: dict[str, Any] = {"version": VERSION}
+        for field in fields(self):
+            stored[field.name] = getattr(self, field.name)
+        stored["facts"] = [[fact.label, fact.value] for fact in self.facts]
+        return stored
+
+    @classmethod
+    def from_json(cls, stored: object) -> Message:
+        """Read the stored form; raises UnableToReadMessage."""
+        if not isinstance(stored, dict) or stored.get("version") != VERSION:
+            raise UnableToReadMessage("not a message of a known version")
+        values = {name: value for name, value in stored.items() if name != "version"}
+        try:
+            values["facts"] = tuple(
+                Fact(label=label, value=value)
+                for label, value in values.get("facts", ())
+            )
+            return cls(**values)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise UnableToReadMessage(f"not a message: {error}") from error
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def _one_line(text: str, limit: int) -> str:
+    return _cut(" ".join(_UNSTORABLE.sub(" ", text).split()), limit)
+
+
+def _paragraphs(text: str, limit: int) -> str:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _cut(_UNSTORABLE.sub("", text).strip(), limit)
+
+
+def _url(url: str) -> str:
+    url = "".join(_UNSTORABLE.sub("", url).split())
+    # Half a link leads nowhere.
+    return url if len(url) <= MAX_URL else ""

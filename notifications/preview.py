@@ -1,0 +1,49 @@
+"""A message as its receiver gets it, for the portal's own pages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from notifications.message import Message
+from notifications.models import Notification
+from notifications.transports import email, slack, webhook
+from notifications.transports.base import Destination
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`html` is a whole document, empty where the receiver draws the message itself."""
+
+    message: Message
+    subject: str
+    text: str
+    html: str
+
+
+def preview(*, notification: Notification) -> Preview:
+    """Draw a stored notification; raises message.UnableToReadMessage."""
+    message = Message.from_json(notification.message)
+    channel, address = notification.channel, notification.address
+    kind = channel.kind if channel else address.kind if address else ""
+    if kind == "email":
+        mail = email.compose(
+            destination=Destination(
+                key=f"notification:{notification.pk}", kind=kind, address=""
+            ),
+            message=message,
+            idempotency_key=notification.idempotency_key,
+        )
+        html = str(mail.alternatives[0][0])
+        return Preview(
+            message=message, subject=str(mail.subject), text=str(mail.body), html=html
+        )
+    sent = (
+        slack.payload(message)
+        if kind == "slack"
+        else webhook.body(
+            message=message, sent_at=int(notification.queued_at.timestamp())
+        )
+    )
+    text = json.dumps(sent, indent=2, ensure_ascii=False)
+    return Preview(message=message, subject="", text=text, html="")

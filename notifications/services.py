@@ -1,0 +1,259 @@
+"""The doors to the outbox: enqueue, cancel, retry, test. Only they and delivery write it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+
+from notifications.message import Fact, Message
+from notifications.models import Address, Attempt, Channel, Notification
+from notifications.transports import registry
+from notifications.wakeup import wake_up_on_commit
+
+# Temporary failures are retried for this long.
+GIVE_UP_AFTER = timedelta(hours=24)
+# When the process that tests a channel dies, the worker sends the test after this.
+_TEST_FALLBACK = timedelta(minutes=1)
+TEST_PURPOSE = "test"
+# It becomes a header of webhooks and mails.
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+# Channel.is_configured, without reading any secret.
+_CONFIGURED = (
+    (Q(kind="email") & ~Q(address=""))
+    | (Q(kind="slack") & ~Q(secret=""))
+    | (Q(kind="webhook") & ~Q(address="") & ~Q(secret=""))
+)
+
+
+class UnableToEnqueue(Exception):
+    """The destination is disabled, not configured, or of a kind nothing can send to."""
+
+
+class UnableToRetry(Exception):
+    """Only a notification that was given up can be sent again."""
+
+
+def enqueue(
+    *,
+    channel: Channel | None = None,
+    address: Address | None = None,
+    message: Message,
+    purpose: str,
+    subject_key: str,
+    idempotency_key: str,
+    now: datetime,
+    lane: int = Notification.Lane.NORMAL,
+    not_before: datetime | None = None,
+    expires_at: datetime | None = None,
+) -> Notification:
+    """Write one message to one destination into the outbox, in the caller's transaction.
+
+    Exactly one of `channel` and `address`. A known `idempotency_key` (printable ASCII
+    without spaces, ≤ 200) writes nothing and returns the row that has it. After
+    `expires_at` nobody wants it any more. Raises UnableToEnqueue, and ValueError for a
+    malformed key or an unknown lane.
+    """
+    if (channel is None) == (address is None):
+        raise ValueError("a notification has one channel or one address")
+    problem = refusal(channel, address)
+    if problem:
+        # A replay of what was accepted before must not look like a refusal.
+        known = Notification.objects.filter(idempotency_key=idempotency_key).first()
+        if known is None:
+            raise UnableToEnqueue(problem)
+        return known
+    return _insert(
+        Notification(
+            channel=channel,
+            address=address,
+            message=message.to_json(),
+            purpose=purpose,
+            subject_key=subject_key,
+            idempotency_key=idempotency_key,
+            lane=Notification.Lane(lane),
+            queued_at=now,
+            next_attempt_at=not_before or now,
+            give_up_at=max(now, not_before or now) + GIVE_UP_AFTER,
+            expires_at=expires_at,
+        ),
+        now=now,
+    )
+
+
+def cancel(
+    *,
+    subject_key: str,
+    reason: str,
+    now: datetime,
+    purposes: Collection[str] | None = None,
+) -> int:
+    """Stop what is not sent yet about a subject; return how many rows that touched.
+
+    One that is being sent stays `sending` until its sender knows whether it left: then
+    it is `sent`, or `cancelled` and never tried again.
+    """
+    rows = Notification.objects.filter(
+        subject_key=subject_key,
+        status__in=[Notification.Status.QUEUED, Notification.Status.SENDING],
+        cancel_requested_at=None,
+    )
+    if purposes is not None:
+        rows = rows.filter(purpose__in=purposes)
+    is_queued = Q(status=Notification.Status.QUEUED)
+    # One statement: a row that changes from one status to the other can't slip through.
+    return rows.update(
+        cancel_requested_at=now,
+        outcome=reason,
+        ended_at=Case(When(is_queued, then=Value(now)), default=F("ended_at")),
+        status=Case(
+            When(is_queued, then=Value(Notification.Status.CANCELLED)),
+            default=F("status"),
+        ),
+    )
+
+
+def told_destinations(
+    *, subject_key: str, purposes: Collection[str]
+) -> list[tuple[Channel | None, Address | None]]:
+    """Return who was told, perhaps told, or is being told, and can still be reached.
+
+    One of the two is None in each pair; each destination comes once.
+    """
+    rows = (
+        Notification.objects.filter(subject_key=subject_key, purpose__in=purposes)
+        .filter(
+            Q(status__in=[Notification.Status.SENT, Notification.Status.SENDING])
+            | Q(attempts__outcome=Attempt.Outcome.LOST)
+        )
+        .select_related("channel", "address__contact")
+        .defer("channel__secret")
+        .order_by("pk")
+    )
+    told: dict[tuple[int | None, int | None], tuple[Channel | None, Address | None]]
+    told = {
+        (row.channel_id, row.address_id): (row.channel, row.address) for row in rows
+    }
+    return [pair for pair in told.values() if not refusal(*pair)]
+
+
+def usable_channels(queryset: QuerySet[Channel]) -> QuerySet[Channel]:
+    """Keep the channels that are enabled and have what their kind needs."""
+    # Deferred: one secret that doesn't decrypt must not hide the other channels.
+    return queryset.filter(_CONFIGURED, is_enabled=True).defer("secret")
+
+
+def retry(*, notification: Notification, now: datetime) -> None:
+    """Queue a dead letter again, for another 24 h; raises UnableToRetry."""
+    updated = Notification.objects.filter(
+        pk=notification.pk, status=Notification.Status.DEAD
+    ).update(
+        status=Notification.Status.QUEUED,
+        next_attempt_at=now,
+        give_up_at=now + GIVE_UP_AFTER,
+        expires_at=None,
+        ended_at=None,
+        outcome="",
+    )
+    if not updated:
+        raise UnableToRetry(_("Only a notification that was given up can be retried."))
+    wake_up_on_commit()
+
+
+def send_test(*, channel: Channel, now: datetime, requested_by: User) -> Notification:
+    """Queue a test message to a channel, enabled or not; raises UnableToEnqueue.
+
+    It waits a minute for `delivery.deliver_one`, which shows the answer at once; the
+    worker takes it after that. It is tried once.
+    """
+    problem = refusal(channel, None, is_test=True)
+    if problem:
+        raise UnableToEnqueue(problem)
+    key = f"test:{uuid4()}"
+    with override(channel.language or settings.PORTAL_LANGUAGE):
+        message = Message(
+            title=_("Test message"),
+            text=_("If you can read this, the channel works. There is nothing to do."),
+            facts=(
+                Fact(label=_("Channel"), value=channel.name),
+                Fact(label=_("Sent by"), value=requested_by.get_username()),
+            ),
+            url=settings.PORTAL_URL,
+            url_label=_("Open the portal"),
+            language=channel.language or settings.PORTAL_LANGUAGE,
+        )
+    return _insert(
+        Notification(
+            channel=channel,
+            message=message.to_json(),
+            purpose=TEST_PURPOSE,
+            subject_key=f"channel:{channel.pk}",
+            idempotency_key=key,
+            lane=Notification.Lane.NORMAL,
+            queued_at=now,
+            next_attempt_at=now + _TEST_FALLBACK,
+            give_up_at=now,
+        ),
+        now=now,
+    )
+
+
+def delete_ended(*, before: datetime, batch_size: int = 1000) -> int:
+    """Delete what ended before a moment, with its attempts; return how many rows.
+
+    In batches, each its own transaction. What is not sent yet is never deleted.
+    """
+    ended = Notification.objects.filter(
+        status__in=[
+            Notification.Status.SENT,
+            Notification.Status.DEAD,
+            Notification.Status.CANCELLED,
+        ],
+        ended_at__lt=before,
+    ).order_by("pk")
+    count = 0
+    while ids := list(ended.values_list("pk", flat=True)[:batch_size]):
+        Notification.objects.filter(pk__in=ids).delete()
+        count += len(ids)
+    return count
+
+
+def refusal(
+    channel: Channel | None, address: Address | None, *, is_test: bool = False
+) -> str:
+    """Say why nothing can be sent there, in words; empty when something can."""
+    if channel is not None:
+        kind = channel.kind
+        if not channel.is_enabled and not is_test:
+            return _("The channel is disabled.")
+        if not Channel.objects.filter(_CONFIGURED, pk=channel.pk).exists():
+            return _("The channel is not configured yet.")
+    else:
+        assert address is not None  # noqa: S101 guaranteed by the check constraint
+        kind = address.kind
+        if not address.is_enabled:
+            return _("The address is disabled.")
+        if not address.contact.is_enabled:
+            return _("The contact is disabled.")
+    if not registry.is_known(kind):
+        return _("Nothing here can send to %(kind)s yet.") % {"kind": kind}
+    return ""
+
+
+def _insert(row: Notification, *, now: datetime) -> Notification:
+    if not _KEY.fullmatch(row.idempotency_key):
+        raise ValueError("an idempotency key is 1 to 200 printable ASCII characters")
+    Notification.objects.bulk_create([row], ignore_conflicts=True)
+    stored = Notification.objects.get(idempotency_key=row.idempotency_key)
+    is_waiting = stored.status == Notification.Status.QUEUED
+    if is_waiting and stored.next_attempt_at <= now:
+        wake_up_on_commit()
+    return stored

@@ -1,0 +1,37 @@
+"""The two timed loops of the outbox."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.utils.translation import override
+
+from notifications.delivery import deliver_due
+from notifications.services import delete_ended
+from t4g_portal.lib.loops import run_cycle
+
+RETENTION = timedelta(days=400)
+
+
+@shared_task(name="notifications.tasks.deliver")
+def deliver() -> None:
+    """Send what is due."""
+    run_cycle(name="notifications.deliver", bound_s=30, cycle=_deliver)
+
+
+@shared_task(name="notifications.tasks.keep_house")
+def keep_house() -> None:
+    """Delete ended notifications past their retention."""
+    run_cycle(
+        name="notifications.keep_house",
+        bound_s=7200,
+        cycle=lambda now: delete_ended(before=now - RETENTION),
+    )
+
+
+def _deliver(now: datetime) -> None:
+    # Outcomes and receivers' complaints are stored as text, in the portal's language.
+    with override(settings.PORTAL_LANGUAGE):
+        deliver_due(now=now)

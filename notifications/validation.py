@@ -1,0 +1,179 @@
+"""What a channel or an address may hold. Pure; forms, REST and `config import` share it.
+
+Each function returns field name → what to do about it, empty when all is well.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from functools import lru_cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils.translation import gettext as _
+
+from notifications.models.channel import channel_kinds
+from notifications.models.contact import address_kinds
+
+MAX_RECIPIENTS = 20
+SECRET_PREFIX = "whsec_"  # noqa: S105 the prefix of Standard Webhooks secrets
+# Standard Webhooks 1.0.0, "Signature scheme": between 192 and 512 bits.
+MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
+
+
+def recipients(address: str) -> list[str]:
+    """Split a channel's e-mail addresses: "a@x.org, b@x.org"."""
+    return [part.strip() for part in address.split(",") if part.strip()]
+
+
+def signing_key(secret: str) -> bytes:
+    """Decode a Standard Webhooks secret, with or without `whsec_`; raises ValueError."""
+    encoded = secret.removeprefix(SECRET_PREFIX).rstrip("=")
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise ValueError("not base64") from error
+    if not MIN_SECRET_BYTES <= len(key) <= MAX_SECRET_BYTES:
+        raise ValueError("not 24 to 64 bytes")
+    return key
+
+
+def validate_channel(*, kind: str, address: str, secret: str) -> dict[str, str]:
+    """Check what is filled in; empty fields are allowed, see `missing_fields`."""
+    if kind not in dict(channel_kinds()):
+        known = ", ".join(name for name, _label in channel_kinds())
+        return {"kind": _("Unknown kind. Known are: %(known)s.") % {"known": known}}
+    check = {"email": _check_email, "slack": _check_slack, "webhook": _check_webhook}
+    problems = check[kind](address.strip(), secret)
+    return {field: text for field, text in problems.items() if text}
+
+
+def missing_fields(*, kind: str, address: str, has_secret: bool) -> dict[str, str]:
+    """Name what a channel still needs before anything can be sent through it."""
+    missing = {}
+    if kind in {"email", "webhook"} and not address.strip():
+        missing["address"] = (
+            _("Enter the webhook's URL before you enable the channel.")
+            if kind == "webhook"
+            else _("Enter an e-mail address before you enable the channel.")
+        )
+    if kind == "slack" and not has_secret:
+        missing["secret"] = _(
+            "Paste the webhook URL from Slack before you enable the channel."
+        )
+    if kind == "webhook" and not has_secret:
+        missing["secret"] = _("Enter the signing secret before you enable the channel.")
+    return missing
+
+
+def validate_address(*, kind: str, value: str) -> dict[str, str]:
+    """Check one person's address of a kind."""
+    if kind not in dict(address_kinds()):
+        known = ", ".join(name for name, _label in address_kinds())
+        return {"kind": _("Unknown kind. Known are: %(known)s.") % {"known": known}}
+    if kind == "email" and not _is_email(value):
+        return {"value": _("Enter one e-mail address, such as ana@example.org.")}
+    if kind == "phone" and not _PHONE.fullmatch(value):
+        return {
+            "value": _("Enter the number with its country code, such as +33612345678.")
+        }
+    return {}
+
+
+def validate_time_zone(*, time_zone: str) -> dict[str, str]:
+    """Check the name of a time zone; empty means the portal's."""
+    if time_zone and time_zone not in _time_zones():
+        return {"time_zone": _("Enter a time zone's name, such as Europe/Paris.")}
+    return {}
+
+
+def url_problem(url: str) -> str:
+    """Say what is wrong with a receiver's URL; nothing when it is usable or empty."""
+    if not url:
+        return ""
+    wrong = _("Enter a full URL that starts with https://.")
+    if url != url.strip() or not url.isascii() or not url.isprintable() or " " in url:
+        return wrong
+    try:
+        parts = urlsplit(url)
+        _port = parts.port
+    except ValueError:
+        return wrong
+    if not parts.hostname or parts.scheme not in {"http", "https"}:
+        return wrong
+    if parts.username is not None:
+        return _("Leave the user name and password out of the URL.")
+    if parts.scheme == "http" and not _is_this_machine(parts.hostname):
+        return _("Use https://. Plain http:// is for this machine only.")
+    return ""
+
+
+@lru_cache(maxsize=1)
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _is_email(value: str) -> bool:
+    # SMTPUTF8 is rare among receivers, so the part before the @ must be ASCII; Django
+    # sees to that. International domains are sent in their ASCII form.
+    try:
+        validate_email(value)
+        value.rpartition("@")[2].encode("idna")
+    except (ValidationError, UnicodeError):
+        return False
+    return True
+
+
+def _check_email(address: str, secret: str) -> dict[str, str]:
+    found = recipients(address)
+    wrong = [one for one in found if not _is_email(one)]
+    problem = ""
+    if wrong:
+        problem = _("“%(value)s” is not an e-mail address.") % {"value": wrong[0]}
+    elif len(found) > MAX_RECIPIENTS:
+        problem = _("At most %(count)d addresses. Use a mailing list for more.") % {
+            "count": MAX_RECIPIENTS
+        }
+    elif len({one.lower() for one in found}) < len(found):
+        problem = _("An address stands here twice. Remove one.")
+    return {
+        "address": problem,
+        "secret": _("E-mail channels have no secret. Leave it empty.")
+        if secret
+        else "",
+    }
+
+
+def _check_slack(address: str, secret: str) -> dict[str, str]:
+    return {
+        "address": _("Leave the address empty. Slack's webhook URL is a secret.")
+        if address
+        else "",
+        "secret": url_problem(secret),
+    }
+
+
+def _check_webhook(address: str, secret: str) -> dict[str, str]:
+    problem = ""
+    if secret:
+        try:
+            signing_key(secret)
+        except ValueError:
+            problem = _(
+                "Enter whsec_ followed by 24 to 64 bytes in base64, such as from: "
+                "openssl rand -base64 32"
+            )
+    return {"address": url_problem(address), "secret": problem}
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

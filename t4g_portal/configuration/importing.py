@@ -1,0 +1,55 @@
+"""Import: read everything, check everything, and only then write, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.db import connection, transaction
+
+from t4g_portal.configuration import document
+from t4g_portal.configuration.checking import find_problems
+from t4g_portal.configuration.problems import UnableToImport
+from t4g_portal.configuration.reading import read_rows
+from t4g_portal.configuration.report import Report
+from t4g_portal.configuration.sections import SECTIONS
+from t4g_portal.configuration.stock import Stock
+from t4g_portal.configuration.writing import Writer
+
+# Any constant number: it names the lock among those of the whole database.
+_LOCK = 0x7434675F63666731
+
+
+def import_configuration(
+    *, data: bytes, environ: Mapping[str, str], is_dry_run: bool = False
+) -> Report:
+    """Make the database say what a file says; raises UnableToImport.
+
+    A row of the file is created or brought to exactly what the file says, fields that
+    it doesn't name to their defaults. Rows that the file doesn't name stay as they
+    are, and so do secrets without `secret_env`, whose value `environ` gives.
+    A dry run does all of it and takes it back, so it finds every problem.
+    """
+    root = document.read(data)
+    reading = read_rows(root=root, sections=SECTIONS, environ=environ)
+    with transaction.atomic():
+        lock_configuration()
+        stock = Stock.load(SECTIONS)
+        problems = [
+            *reading.problems,
+            *find_problems(sections=SECTIONS, rows=reading.rows, stock=stock),
+        ]
+        if problems:
+            raise UnableToImport(problems)
+        writer = Writer(stock=stock)
+        report = writer.write(sections=SECTIONS, rows=reading.rows)
+        if writer.problems:
+            raise UnableToImport(writer.problems)
+        if is_dry_run:
+            transaction.set_rollback(True)
+    return report
+
+
+def lock_configuration() -> None:
+    """Let one import or seed after the other run, until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

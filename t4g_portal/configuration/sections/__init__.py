@@ -1,0 +1,26 @@
+"""Every section of the file. One module an app; a new one is added to this list.
+
+A section stands after those that its rows refer to.
+"""
+
+from __future__ import annotations
+
+from t4g_portal.configuration.sections.incidents import PRIORITY_RULES, SERVICES
+from t4g_portal.configuration.sections.monitors import (
+    CONTROL_TARGETS,
+    MAINTENANCE_WINDOWS,
+    MONITORS,
+    THRESHOLDS,
+)
+from t4g_portal.configuration.sections.notifications import CHANNELS, CONTACTS
+
+SECTIONS = (
+    SERVICES,
+    CONTACTS,
+    CHANNELS,
+    PRIORITY_RULES,
+    CONTROL_TARGETS,
+    MONITORS,
+    THRESHOLDS,
+    MAINTENANCE_WINDOWS,
+)

@@ -1,0 +1,76 @@
+"""Contacts with their addresses, and channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.utils.translation import gettext as _
+
+from notifications import validation
+from notifications.models import Address, Channel, Contact
+from t4g_portal.configuration.tables import (
+    Candidate,
+    Fault,
+    Part,
+    Section,
+    columns,
+)
+
+
+def _check_contact(candidate: Candidate) -> Iterator[Fault]:
+    zone = validation.validate_time_zone(time_zone=candidate.values["time_zone"])
+    for column, message in zone.items():
+        yield Fault(column, message)
+    for index, address in enumerate(candidate.parts["addresses"]):
+        found = validation.validate_address(
+            kind=address["kind"], value=address["value"]
+        )
+        for column, message in found.items():
+            yield Fault(column, message, part="addresses", index=index)
+
+
+def _check_channel(candidate: Candidate) -> Iterator[Fault]:
+    values, secret = candidate.values, candidate.secret("secret")
+    found = validation.validate_channel(
+        kind=values["kind"], address=values["address"], secret=secret
+    )
+    if values["is_enabled"]:
+        found |= validation.missing_fields(
+            kind=values["kind"], address=values["address"], has_secret=bool(secret)
+        )
+    for column, message in found.items():
+        if column == "secret":
+            message = _("%(why)s secret_env names the environment variable.") % {
+                "why": message
+            }
+        yield Fault(column, message)
+
+
+CONTACTS = Section(
+    name="contacts",
+    model=Contact,
+    key=("name",),
+    columns=columns(Contact, "name language time_zone is_enabled"),
+    # Accounts are no configuration: another portal has other people.
+    left_out=frozenset({"user"}),
+    parts=(
+        Part(
+            name="addresses",
+            model=Address,
+            parent="contact",
+            key=("kind", "value"),
+            columns=columns(Address, "kind value is_enabled"),
+            left_out=frozenset(),
+        ),
+    ),
+    check=_check_contact,
+)
+
+CHANNELS = Section(
+    name="channels",
+    model=Channel,
+    key=("name",),
+    columns=columns(Channel, "name kind address secret language is_enabled"),
+    left_out=frozenset(),
+    check=_check_channel,
+)

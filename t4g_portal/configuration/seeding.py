@@ -1,0 +1,82 @@
+"""The guide's configuration, given once.
+
+Each row is offered a single time: what somebody edited is not overwritten, what
+somebody deleted does not come back, and a new version of the guide adds its new rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.db import transaction
+
+from t4g_portal.configuration import document
+from t4g_portal.configuration.checking import find_problems
+from t4g_portal.configuration.importing import lock_configuration
+from t4g_portal.configuration.problems import Problem, UnableToImport
+from t4g_portal.configuration.reading import Reading, read_rows
+from t4g_portal.configuration.report import Report
+from t4g_portal.configuration.sections import SECTIONS
+from t4g_portal.configuration.stock import Stock
+from t4g_portal.configuration.tables import RowSpec
+from t4g_portal.configuration.writing import Writer
+from t4g_portal.lib.models import SeededKey
+
+GUIDE = Path(__file__).with_name("guide.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What a seed made, and the rows that the present configuration leaves no room for."""
+
+    report: Report
+    left_out: tuple[Problem, ...] = ()
+
+
+def seed(*, now: datetime, path: Path = GUIDE) -> Seeded:
+    """Create the rows of a file that were never offered before.
+
+    Raises UnableToImport when the file itself is wrong, which is a mistake of ours.
+    """
+    root = document.read(path.read_bytes())
+    reading = read_rows(root=root, sections=SECTIONS, environ={})
+    if reading.problems:
+        raise UnableToImport(reading.problems)
+    if not _never_offered(reading):
+        return Seeded(report=Report(sections=()))
+    with transaction.atomic():
+        lock_configuration()
+        return _offer(reading, _never_offered(reading), now)
+
+
+def _offer(reading: Reading, rows: list[RowSpec], now: datetime) -> Seeded:
+    stock = Stock.load(SECTIONS)
+    problems = list(find_problems(sections=SECTIONS, rows=reading.rows, stock=stock))
+    if problems:
+        raise UnableToImport(problems)
+    writer = Writer(stock=stock, is_lenient=True)
+    new = {
+        section.name: [
+            row
+            for row in rows
+            if row.table is section and stock.get(section, row.key) is None
+        ]
+        for section in SECTIONS
+    }
+    report = writer.write(sections=SECTIONS, rows=new)
+    SeededKey.objects.bulk_create(
+        SeededKey(key=_seeded_key(row), seeded_at=now) for row in rows
+    )
+    return Seeded(report=report, left_out=tuple(writer.problems))
+
+
+def _never_offered(reading: Reading) -> list[RowSpec]:
+    rows = {_seeded_key(row): row for each in reading.rows.values() for row in each}
+    offered = set(SeededKey.objects.filter(key__in=rows).values_list("key", flat=True))
+    return [row for key, row in rows.items() if key not in offered]
+
+
+def _seeded_key(row: RowSpec) -> str:
+    return f"{row.table.name}:{row.label}"

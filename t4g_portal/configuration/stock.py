@@ -1,0 +1,65 @@
+"""The rows that the database has, by section and natural key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import models
+
+from t4g_portal.configuration.columns import ReferenceColumn, ReferenceListColumn
+from t4g_portal.configuration.tables import Section
+
+
+@dataclass(slots=True)
+class Stock:
+    """All rows of all sections. Secrets are left where they are until asked for."""
+
+    rows: dict[str, dict[tuple[str, ...], Any]] = field(default_factory=dict)
+    section_of: dict[Any, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, sections: Sequence[Section]) -> Stock:
+        """Read the sections in a fixed number of queries."""
+        stock = cls()
+        for section in sections:
+            stock.section_of[section.model] = section.name
+            stock.rows[section.name] = {
+                section.key_of(row): row for row in _queryset(section)
+            }
+        return stock
+
+    def get(self, section: Section, key: tuple[str, ...]) -> Any | None:
+        """Return a row, or None when there is none."""
+        return self.rows[section.name].get(key)
+
+    def add(self, section: Section, row: Any) -> None:
+        """Remember a row that was just created."""
+        self.rows[section.name][section.key_of(row)] = row
+
+    def names(self, model: Any) -> set[str]:
+        """Return the names by which rows of a model can be referred to."""
+        return {key[0] for key in self.rows[self.section_of[model]]}
+
+    def find(self, model: Any, names: Iterable[str]) -> list[Any]:
+        """Return the rows of a model that have these names; the others are left out."""
+        rows = self.rows[self.section_of[model]]
+        return [rows[(name,)] for name in names if (name,) in rows]
+
+
+def _queryset(section: Section) -> models.QuerySet[Any]:
+    queryset = section.model._default_manager.defer(*section.secrets())
+    for column in section.columns:
+        if isinstance(column, ReferenceListColumn):
+            queryset = queryset.prefetch_related(column.name)
+        elif isinstance(column, ReferenceColumn):
+            queryset = queryset.select_related(column.name)
+    for part in section.parts:
+        order = (part.position, "pk") if part.position else ("pk",)
+        queryset = queryset.prefetch_related(
+            models.Prefetch(
+                part.name, queryset=part.model._default_manager.order_by(*order)
+            )
+        )
+    return queryset

@@ -1,0 +1,143 @@
+"""The one sentence of the overview: how is production? Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from monitors.status import Status
+from t4g_portal.lib import wording
+
+# So many services are named; more are counted.
+_NAMED_COUNT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLine:
+    """What the sentence needs to know of a service.
+
+    `handled_by`: who acknowledged its open incident; None: it has no open incident, and
+    empty: nobody has acknowledged yet.
+    """
+
+    name: str
+    status: Status
+    since: datetime | None = None
+    handled_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blindness:
+    """Since when the portal can't see, and why, in words."""
+
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A status for icon and color, and the sentence."""
+
+    status: Status
+    text: str
+
+
+def headline(
+    *, services: Sequence[ServiceLine], blindness: Blindness | None, now: datetime
+) -> Headline:
+    """Return the sentence; the worst comes first, and one thing is said."""
+    watched = [line for line in services if line.status != Status.PENDING]
+    if blindness is not None:
+        return Headline(
+            status=Status.UNKNOWN,
+            text=_("Monitoring is blind since %(time)s: %(reason)s")
+            % {
+                "time": wording.clock(blindness.since, now=now),
+                "reason": blindness.reason,
+            },
+        )
+    if not services:
+        return Headline(status=Status.PENDING, text=_("Nothing is watched yet"))
+    if not watched:
+        return Headline(status=Status.PENDING, text=_("Waiting for the first results"))
+    for status in (Status.DOWN, Status.DEGRADED, Status.UNKNOWN):
+        hit = [line for line in watched if line.status == status]
+        if hit:
+            return Headline(status=status, text=_trouble(status, hit, now))
+    return _well(watched, is_whole=len(watched) == len(services))
+
+
+def _trouble(status: Status, hit: Sequence[ServiceLine], now: datetime) -> str:
+    """Return "Backend down for 4 min, acknowledged by Anna"."""
+    names = _names([line.name for line in hit])
+    word = status.label.lower()
+    since = min((line.since for line in hit if line.since), default=None)
+    if since is None:
+        said = _("%(names)s %(status)s") % {"names": names, "status": word}
+    else:
+        said = _("%(names)s %(status)s for %(length)s") % {
+            "names": names,
+            "status": word,
+            "length": wording.duration(now - since),
+        }
+    if status == Status.UNKNOWN:
+        return _("%(said)s: nobody has looked") % {"said": said}
+    who = _who(hit)
+    return f"{said}, {who}" if who else said
+
+
+def _who(hit: Sequence[ServiceLine]) -> str:
+    """Return who is on it: everybody's name once, or that somebody is missing."""
+    handlers = [line.handled_by for line in hit if line.handled_by is not None]
+    if not handlers:
+        return ""
+    if "" in handlers:
+        return _("not acknowledged yet")
+    return _("acknowledged by %(names)s") % {"names": _names(sorted(set(handlers)))}
+
+
+def _well(watched: Sequence[ServiceLine], *, is_whole: bool) -> Headline:
+    up_count = sum(line.status == Status.UP for line in watched)
+    resting = [line.name for line in watched if line.status == Status.MAINTENANCE]
+    if resting:
+        status, word = Status.MAINTENANCE, _("in maintenance")
+    else:
+        resting = [line.name for line in watched if line.status == Status.PAUSED]
+        status, word = Status.UP if up_count else Status.PAUSED, _("paused")
+    if not resting:
+        return Headline(status=Status.UP, text=_all_up(up_count, is_whole=is_whole))
+    said = _("%(names)s %(status)s") % {"names": _names(resting), "status": word}
+    if not up_count:
+        return Headline(status=status, text=said)
+    others = ngettext(
+        "the other service is up", "the other %(count)d services are up", up_count
+    ) % {"count": up_count}
+    return Headline(status=status, text=f"{said}, {others}")
+
+
+def _all_up(count: int, *, is_whole: bool) -> str:
+    if is_whole:
+        said = ngettext("%(count)d service up", "All %(count)d services up", count)
+    else:
+        said = ngettext(
+            "%(count)d watched service up", "All %(count)d watched services up", count
+        )
+    return said % {"count": count}
+
+
+def _names(names: Sequence[str]) -> str:
+    """Return "Backend", "Backend and API", or "5 services" when they are many."""
+    if len(names) > _NAMED_COUNT:
+        return ngettext("%(count)d service", "%(count)d services", len(names)) % {
+            "count": len(names)
+        }
+    if len(names) == 1:
+        return names[0]
+    return _("%(names)s and %(last)s") % {
+        "names": ", ".join(names[:-1]),
+        "last": names[-1],
+    }

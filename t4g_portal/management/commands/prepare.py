@@ -1,0 +1,101 @@
+"""`manage.py prepare`: what a start needs; quick when nothing has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+DATABASE_PATIENCE_S = 60.0
+ADMIN_NAME = "admin"
+
+
+class Command(BaseCommand):
+    """Migrations, static files, the guide's configuration and a first admin."""
+
+    help = "Migrates, collects static files, seeds and makes the first admin."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raises CommandError when the database does not answer."""
+        self._wait_for_database()
+        self._migrate()
+        self._collect_static()
+        call_command("seed")
+        self._make_admin()
+
+    def _wait_for_database(self) -> None:
+        """The server starts while we import; after a crash it first recovers."""
+        deadline = time.monotonic() + DATABASE_PATIENCE_S
+        while True:
+            try:
+                connection.ensure_connection()
+            except OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise CommandError(
+                        f"The database does not answer: {error}"
+                    ) from error
+                time.sleep(0.05)
+            else:
+                return
+
+    def _migrate(self) -> None:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            self.stdout.write("Migrating the database.")
+            call_command("migrate", interactive=False, verbosity=0)
+
+    def _collect_static(self) -> None:
+        stamp = settings.DATA_DIR / "static.stamp"
+        digest = _static_digest()
+        is_collected = Path(settings.STATIC_ROOT).is_dir() and stamp.exists()
+        if is_collected and stamp.read_text() == digest:
+            return
+        self.stdout.write("Collecting static files.")
+        call_command("collectstatic", interactive=False, clear=True, verbosity=0)
+        stamp.write_text(digest)
+
+    def _make_admin(self) -> None:
+        users = get_user_model()._default_manager
+        if users.filter(is_superuser=True).exists():
+            return
+        if users.filter(username=ADMIN_NAME).exists():
+            raise CommandError(
+                f"Nobody is a superuser and the name '{ADMIN_NAME}' is taken. Run "
+                "`manage.py createsuperuser`."
+            )
+        password = secrets.token_urlsafe(12)
+        users.create_superuser(username=ADMIN_NAME, email="", password=password)
+        # Printed, never logged: this is the only time anybody sees it.
+        self.stdout.write(
+            "\n".join(
+                [
+                    "",
+                    "  The first admin was made. This password is shown only once:",
+                    f"    user name  {ADMIN_NAME}",
+                    f"    password   {password}",
+                    "",
+                ]
+            )
+        )
+
+
+def _static_digest() -> str:
+    """Changes whenever a source file, the target or the way of storing does."""
+    backend = settings.STORAGES["staticfiles"]["BACKEND"]
+    lines = [backend, str(settings.STATIC_ROOT)]
+    for finder in get_finders():
+        for name, storage in finder.list([]):
+            found = Path(storage.path(name)).stat()
+            lines.append(f"{name} {found.st_size} {found.st_mtime_ns}")
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()

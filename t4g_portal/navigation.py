@@ -1,0 +1,122 @@
+"""The one navigation: pages first, then what one edits, in the order one thinks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A link of the sidebar to the list of a model in the admin."""
+
+    model: str
+    icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some links under a heading."""
+
+    title: Any
+    entries: Sequence[Entry]
+
+
+# The order of pages.md: services, monitors, thresholds, people, on-call, channels,
+# KPIs, checklists, integrations, access. What no app registers is left out.
+GROUPS: Sequence[Group] = (
+    Group(
+        gettext_lazy("Watch"),
+        (
+            Entry("incidents.Service", "deployed_code"),
+            Entry("monitors.Monitor", "radar"),
+            Entry("monitors.Threshold", "speed"),
+            Entry("monitors.MaintenanceWindow", "construction"),
+            Entry("monitors.Series", "timeline"),
+            Entry("monitors.ControlTarget", "wifi_tethering"),
+        ),
+    ),
+    Group(
+        gettext_lazy("Tell"),
+        (
+            Entry("notifications.Contact", "contacts"),
+            Entry("notifications.Channel", "campaign"),
+            Entry("incidents.PriorityRule", "priority_high"),
+            Entry("notifications.Notification", "outbox"),
+        ),
+    ),
+    Group(
+        gettext_lazy("Records"),
+        (
+            Entry("incidents.Incident", "history"),
+            Entry("incidents.Alert", "notification_important"),
+            Entry("monitors.StatusInterval", "list_alt"),
+            Entry("monitors.ResultDetail", "troubleshoot"),
+            Entry("cellar.LoopCycle", "autorenew"),
+        ),
+    ),
+    Group(
+        gettext_lazy("Access"),
+        (
+            Entry("auth.User", "person"),
+            Entry("auth.Group", "group"),
+        ),
+    ),
+)
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return Unfold's navigation for the person who asks."""
+    pages = (
+        (_("Overview"), "home", "home"),
+        (_("Incidents"), "incidents:list", "e911_emergency"),
+        (_("Monitors"), "monitors:list", "monitor_heart"),
+        (_("Status page"), "status", "public"),
+    )
+    links = [_link(title, icon, reverse(name), request) for title, name, icon in pages]
+    return [{"items": links}, *admin_groups(request)]
+
+
+def admin_groups(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return what somebody may look at in the admin: groups of links, none empty."""
+    groups = []
+    for group in GROUPS:
+        links = [
+            link
+            for entry in group.entries
+            if (link := _admin_link(entry, request)) is not None
+        ]
+        if links:
+            groups.append(
+                {"title": str(group.title), "items": links, "separator": True}
+            )
+    return groups
+
+
+def _admin_link(entry: Entry, request: HttpRequest) -> dict[str, Any] | None:
+    model = apps.get_model(entry.model)
+    if not admin.site.is_registered(model):
+        return None
+    if not admin.site.get_model_admin(model).has_view_permission(request):
+        return None
+    meta = model._meta
+    name = str(meta.verbose_name_plural)
+    address = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
+    return _link(name[:1].upper() + name[1:], entry.icon, address, request)
+
+
+def _link(title: str, icon: str, address: str, request: HttpRequest) -> dict[str, Any]:
+    home = reverse("home")
+    # Ours, because Unfold looks for the address anywhere in the path.
+    is_active = (
+        request.path == home if address == home else request.path.startswith(address)
+    )
+    return {"title": title, "icon": icon, "link": address, "active": is_active}

@@ -1,0 +1,299 @@
+"""All settings. Everything an operator may change comes from the environment.
+
+`.env.example` lists each variable; `docs/operations.md` explains them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.utils.translation import gettext_lazy as _
+
+from t4g_portal import embedded_db, local_keys
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+_env_file = Path(env.str("PORTAL_ENV_FILE", default=str(BASE_DIR / ".env")))
+if _env_file.is_file():
+    environ.Env.read_env(str(_env_file))
+
+# Where this copy keeps its database, broker, keys and logs. One copy, one directory.
+DATA_DIR = Path(env.str("PORTAL_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+
+# `production` turns every safety check into a refusal to start.
+PORTAL_ENV = env.str("PORTAL_ENV", default="development")
+IS_PRODUCTION = PORTAL_ENV == "production"
+DEBUG = env.bool("DEBUG", default=False)
+
+SECRET_KEY = env.str("SECRET_KEY", default="") or local_keys.secret_key(
+    data_dir=DATA_DIR, is_production=IS_PRODUCTION
+)
+# Encrypts secrets at rest: `id:base64,id:base64`, the first one writes.
+PORTAL_DATA_KEYS = env.str("PORTAL_DATA_KEYS", default="") or local_keys.data_keys(
+    data_dir=DATA_DIR, is_production=IS_PRODUCTION
+)
+ALLOWED_HOSTS: list[str] = env.list(
+    "ALLOWED_HOSTS", default=[] if IS_PRODUCTION else ["*"]
+)
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# Absolute address of the portal, for the links in messages.
+PORT = env.int("PORT", default=8000)
+PORTAL_URL = env.str("PORTAL_URL", default=f"http://localhost:{PORT}").rstrip("/")
+PORTAL_NAME = env.str("PORTAL_NAME", default="Token4Good")
+# Whether the first start brings the guide's services, monitors and thresholds.
+PORTAL_SEED = env.bool("PORTAL_SEED", default=True)
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "t4g_portal.lib",
+    "notifications",
+    "incidents",
+    "monitors",
+    "telemetry",
+    "kpis",
+    "checklists",
+    "t4g_portal.apps.PortalConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "t4g_portal.urls"
+WSGI_APPLICATION = "t4g_portal.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database -------------------------------------------------------------------
+# PostgreSQL only (ADR 0001). Without DATABASE_URL a private server is started.
+DATABASE_URL = env.str("DATABASE_URL", default="") or embedded_db.ensure_running(
+    data_dir=DATA_DIR
+)
+_database: dict[str, Any] = env.db_url_config(DATABASE_URL)
+_database.update(
+    {
+        # A fresh connection a request costs three quarters of a heartbeat ping.
+        "CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=600),
+        "CONN_HEALTH_CHECKS": True,
+        "ATOMIC_REQUESTS": False,
+    }
+)
+_database.setdefault("OPTIONS", {})
+_database["OPTIONS"].setdefault("connect_timeout", 5)
+_database["OPTIONS"].setdefault(
+    # A lost lock or a runaway query ends; it never stops a loop for good.
+    "options",
+    "-c statement_timeout=60000 -c lock_timeout=15000 -c jit=off",
+)
+DATABASES = {"default": _database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Celery ---------------------------------------------------------------------
+# Broker messages are ticks without data (design §5.5): losing all of them delays
+# the work by one tick.
+REDIS_URL = env.str("REDIS_URL", default="")
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_TASK_SOFT_TIME_LIMIT = 240
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = bool(REDIS_URL)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+if REDIS_URL:
+    CELERY_BROKER_URL = REDIS_URL
+    # Above three times the longest task, or Redis hands a running task out again.
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"visibility_timeout": 3600}
+else:
+    _broker_dir = DATA_DIR / "broker"
+    (_broker_dir / "queue").mkdir(parents=True, exist_ok=True)
+    (_broker_dir / "control").mkdir(parents=True, exist_ok=True)
+    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(_broker_dir / "queue"),
+        "data_folder_out": str(_broker_dir / "queue"),
+        "control_folder": str(_broker_dir / "control"),
+        "store_processed": False,
+        "polling_interval": 0.2,
+    }
+
+
+def _tick(task: str, every_s: float, queue: str) -> dict[str, Any]:
+    """One beat entry whose message expires before it could pile up."""
+    return {
+        "task": task,
+        "schedule": every_s,
+        "options": {"queue": queue, "expires": max(every_s * 0.9, 0.9)},
+    }
+
+
+# Lanes: a page never waits behind a rollup, a probe never behind a page.
+CELERY_BEAT_SCHEDULE = {
+    "monitors.probe": _tick("monitors.tasks.probe", 1.0, "probes"),
+    "monitors.watch": _tick("monitors.tasks.watch", 5.0, "probes"),
+    "monitors.judge": _tick("monitors.tasks.judge", 10.0, "probes"),
+    "notifications.deliver": _tick("notifications.tasks.deliver", 2.0, "paging"),
+    "incidents.advance": _tick("incidents.tasks.advance", 5.0, "paging"),
+    "monitors.roll_up": _tick("monitors.tasks.roll_up", 60.0, "housekeeping"),
+    "monitors.keep_house": _tick("monitors.tasks.keep_house", 3600.0, "housekeeping"),
+    "notifications.keep_house": _tick(
+        "notifications.tasks.keep_house", 3600.0, "housekeeping"
+    ),
+}
+
+# --- Cache ----------------------------------------------------------------------
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "t4g",
+    }
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+# --- People ---------------------------------------------------------------------
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"
+    },
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "home"
+SESSION_COOKIE_AGE = 7 * 86400
+SESSION_COOKIE_HTTPONLY = True
+
+# --- Words and time ---------------------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("fr", _("French"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = env.str("PORTAL_TIME_ZONE", default="Europe/Paris")
+# The language of messages to people of whom we know no other.
+PORTAL_LANGUAGE = env.str("PORTAL_LANGUAGE", default="fr")
+
+# --- Files ------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(DATA_DIR / "static")))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_MAX_AGE = 365 * 86400
+
+# --- Security (the rest comes with roles and secrets) -------------------------------
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if IS_PRODUCTION:
+    SECURE_PROXY_SSL_HEADER = (
+        ("HTTP_X_FORWARDED_PROTO", "https")
+        if env.bool("BEHIND_TLS_PROXY", default=True)
+        else None
+    )
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_REDIRECT_EXEMPT = [r"^health$", r"^ready$"]
+    SECURE_HSTS_SECONDS = 365 * 86400
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+
+# --- Outgoing traffic ---------------------------------------------------------------
+# Private networks that probes and messages may reach. Metadata addresses never are.
+EGRESS_ALLOWED_NETWORKS: list[str] = env.list(
+    "EGRESS_ALLOWED_NETWORKS",
+    default=[] if IS_PRODUCTION else ["127.0.0.0/8", "::1/128"],
+)
+
+# --- E-mail: with EMAIL_HOST unset, messages are kept and readable in the portal -----
+EMAIL_HOST = env.str("EMAIL_HOST", default="")
+EMAIL_PORT = env.int("EMAIL_PORT", default=587)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=True)
+EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", default=False)
+EMAIL_TIMEOUT = 15
+DEFAULT_FROM_EMAIL = env.str(
+    "DEFAULT_FROM_EMAIL", default="T4G Portal <portal@token4good.com>"
+)
+
+# --- Engine -------------------------------------------------------------------------
+PROBE_LOCATION = env.str("PROBE_LOCATION", default="main")
+PROBE_CONCURRENCY = env.int("PROBE_CONCURRENCY", default=1000)
+PROBE_HOST_CONCURRENCY = env.int("PROBE_HOST_CONCURRENCY", default=64)
+RESULT_RETENTION_DAYS = env.int("RESULT_RETENTION_DAYS", default=30)
+ROLLUP_RETENTION_DAYS = env.int("ROLLUP_RETENTION_DAYS", default=400)
+
+# --- Logs ---------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "plain": {
+            "format": "{asctime} {levelname:<7} {name}: {message}",
+            "style": "{",
+        }
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {
+        "handlers": ["console"],
+        "level": env.str("LOG_LEVEL", default="INFO"),
+    },
+    "loggers": {
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,81 @@
+"""How the shell of every signed-in page looks: django-unfold's settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+
+
+def site_title(request: HttpRequest) -> str:
+    """Return whose portal this is, for the sidebar and the browser's tab."""
+    return str(settings.PORTAL_NAME)
+
+
+def stylesheet(request: HttpRequest) -> str:
+    """Return the address of what the portal adds to Unfold's styles."""
+    return static("portal/portal.css")
+
+
+def live_script(request: HttpRequest) -> str:
+    """Return the address of what keeps pages fresh."""
+    return static("portal/live.js")
+
+
+def icon(request: HttpRequest) -> str:
+    """Return the address of the mark beside the name, and of the tab's icon."""
+    return static("portal/mark.svg")
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "t4g_portal.shell.site_title",
+    "SITE_HEADER": "t4g_portal.shell.site_title",
+    "SITE_ICON": "t4g_portal.shell.icon",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": "t4g_portal.shell.icon"}
+    ],
+    "SITE_URL": "/",
+    "SHOW_LANGUAGES": False,
+    "SHOW_BACK_BUTTON": False,
+    "BORDER_RADIUS": "8px",
+    "STYLES": ["t4g_portal.shell.stylesheet"],
+    "SCRIPTS": ["t4g_portal.shell.live_script"],
+    "SIDEBAR": {
+        "show_search": False,
+        "command_search": True,
+        "show_all_applications": False,
+        "navigation": "t4g_portal.navigation.sidebar",
+    },
+    "COLORS": {
+        # Slate, a little warmer than Unfold's own, so that state colors stand out.
+        "base": {
+            "50": "#f8f9fa",
+            "100": "#f1f3f5",
+            "200": "#e3e7eb",
+            "300": "#cdd3da",
+            "400": "#939ca8",
+            "500": "#68727f",
+            "600": "#4b5563",
+            "700": "#374151",
+            "800": "#232b36",
+            "900": "#151b23",
+            "950": "#0d1117",
+        },
+        # Ink blue for links and buttons; never a state.
+        "primary": {
+            "50": "#eef2ff",
+            "100": "#e0e7ff",
+            "200": "#c7d2fe",
+            "300": "#a5b4fc",
+            "400": "#8b9bf8",
+            "500": "#8391f5",
+            "600": "#4653c9",
+            "700": "#3b46a8",
+            "800": "#333c88",
+            "900": "#2d356d",
+            "950": "#1b2040",
+        },
+    },
+}

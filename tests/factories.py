@@ -1,0 +1,84 @@
+"""Plain functions that make rows for tests. Each takes overrides by keyword."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
+
+from incidents.models import PriorityRule, Service
+from monitors.models import Monitor
+from notifications.models import Channel, Contact
+from t4g_portal.lib.priority import Priority
+
+_numbers = itertools.count(1)
+
+
+def make_user(**values: Any) -> User:
+    """A portal user who may sign in; `is_superuser=True` for an admin."""
+    number = next(_numbers)
+    values.setdefault("username", f"person{number}")
+    values.setdefault("is_staff", True)
+    password = values.pop("password", "a long enough password")
+    user = get_user_model()(**values)
+    user.set_password(password)
+    user.save()
+    return user
+
+
+def make_contact(**values: Any) -> Contact:
+    values.setdefault("name", f"Contact {next(_numbers)}")
+    return Contact.objects.create(**values)
+
+
+def make_channel(**values: Any) -> Channel:
+    """An enabled e-mail channel unless told otherwise."""
+    number = next(_numbers)
+    values.setdefault("name", f"Channel {number}")
+    values.setdefault("kind", "email")
+    values.setdefault("address", f"ops{number}@example.org")
+    values.setdefault("is_enabled", True)
+    return Channel.objects.create(**values)
+
+
+def make_service(**values: Any) -> Service:
+    number = next(_numbers)
+    values.setdefault("name", f"Service {number}")
+    values.setdefault("slug", f"service-{number}")
+    return Service.objects.create(**values)
+
+
+def make_priority_rules(*channels: Channel) -> dict[str, PriorityRule]:
+    """The guide's four rules, all of which tell the channels given (P3 nobody)."""
+    rules = {}
+    for priority, response_s, repeat_s in (
+        (Priority.P0, 300, 300),
+        (Priority.P1, 900, 0),
+        (Priority.P2, 3600, 0),
+        (Priority.P3, 86_400, 0),
+    ):
+        rule = PriorityRule.objects.create(
+            priority=priority,
+            response_s=response_s,
+            repeat_s=repeat_s,
+            has_mention=priority == Priority.P0,
+            is_digest=priority == Priority.P3,
+        )
+        if priority != Priority.P3:
+            rule.channels.set(channels)
+        rules[str(priority)] = rule
+    return rules
+
+
+def make_monitor(**values: Any) -> Monitor:
+    """An HTTP monitor of a loopback target, asked each minute."""
+    number = next(_numbers)
+    if "service" not in values:
+        values["service"] = make_service()
+    values.setdefault("name", f"Monitor {number}")
+    values.setdefault("kind", "http")
+    values.setdefault("target", f"http://127.0.0.1:9/{number}")
+    values.setdefault("may_use_private_targets", True)
+    return Monitor.objects.create(**values)

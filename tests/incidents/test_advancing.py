@@ -1,0 +1,170 @@
+"""The engine's tick."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from incidents import escalation, services
+from incidents.advancing import advance_due
+from incidents.models import Incident
+from notifications.models import Notification
+from tests.factories import make_channel, make_priority_rules, make_user
+from tests.incidents.making import (
+    break_outbox,
+    deliver,
+    kinds,
+    make_incident,
+    names,
+    outbox,
+    refuse,
+    reread,
+)
+
+pytestmark = pytest.mark.django_db
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_unacknowledged_incident_is_paged_again_when_its_time_comes(now):
+    make_priority_rules(make_channel())
+    incident = make_incident(now=now)
+    deliver(now=now)
+
+    assert advance_due(now=now + 4 * MINUTE) == 0
+    assert advance_due(now=now + 5 * MINUTE) == 1
+    assert advance_due(now=now + 5 * MINUTE) == 0
+
+    again = reread(incident)
+    assert again.escalation_count == 2
+    assert again.next_escalation_at == now + 10 * MINUTE
+    assert [row.idempotency_key.split(":")[3] for row in outbox("page")] == ["0", "1"]
+    assert kinds(incident)[-1] == "escalated"
+
+
+def test_engine_that_was_away_pages_once_not_for_each_time_missed(now):
+    make_priority_rules(make_channel())
+    incident = make_incident(now=now)
+    deliver(now=now)
+
+    advance_due(now=now + 61 * MINUTE)
+
+    assert len(outbox("page", "queued")) == 1
+    assert reread(incident).next_escalation_at == now + 66 * MINUTE
+
+
+def test_priority_without_repeat_is_told_once(now):
+    make_priority_rules(make_channel())
+    make_incident(now=now, priority="p1")
+    deliver(now=now)
+
+    assert advance_due(now=now + timedelta(days=3)) == 0
+
+
+def test_no_more_than_the_limit_advances_at_once(now):
+    make_priority_rules(make_channel())
+    for _ in range(3):
+        make_incident(now=now)
+    deliver(now=now)
+
+    assert advance_due(now=now + 5 * MINUTE, limit=2) == 2
+    assert advance_due(now=now + 5 * MINUTE, limit=2) == 1
+
+
+def test_nobody_reachable_is_tried_again_until_a_channel_works(now):
+    channel = make_channel(is_enabled=False)
+    make_priority_rules(channel)
+    incident = make_incident(now=now, priority="p1")
+    advance_due(now=now + 5 * MINUTE)
+    assert reread(incident).is_untold
+    assert kinds(incident) == ["opened", "untold"]
+
+    channel.is_enabled = True
+    channel.save()
+    advance_due(now=now + 10 * MINUTE)
+
+    assert not reread(incident).is_untold
+    assert reread(incident).next_escalation_at is None
+    assert names(outbox("page", "queued")) == [channel.name]
+    assert kinds(incident)[-1] == "notified"
+
+
+def test_channels_that_refuse_fall_through_to_those_that_may_deliver(now):
+    dead, alive = make_channel(name="Dead"), make_channel(name="Alive")
+    rules = make_priority_rules(dead)
+    rules["p2"].channels.set([alive])
+    incident = make_incident(now=now, priority="p1")
+    refuse(now=now)
+
+    advance_due(now=now + MINUTE)
+
+    assert names(outbox("page", "queued")) == ["Alive"]
+    assert not reread(incident).is_untold
+
+
+def test_nobody_left_to_fall_through_to_is_said_and_tried_ever_more_rarely(now):
+    make_priority_rules(make_channel(name="Dead"))
+    incident = make_incident(now=now, priority="p1")
+    refuse(now=now)
+
+    advance_due(now=now + MINUTE)
+    assert reread(incident).is_untold
+    assert kinds(incident)[-1] == "untold"
+    first_try = reread(incident).next_escalation_at
+    assert first_try == now + MINUTE + 2 * escalation.UNTOLD_RETRY
+
+    advance_due(now=first_try)
+    assert names(outbox("page", "queued")) == ["Dead"]
+
+
+def test_one_channel_that_delivers_is_enough(now):
+    dead, alive = make_channel(name="Dead"), make_channel(name="Alive")
+    make_priority_rules(dead, alive)
+    make_incident(now=now, priority="p1")
+    Notification.objects.filter(channel=dead).update(status="dead", ended_at=now)
+    deliver(now=now)
+
+    assert advance_due(now=now + MINUTE) == 0
+
+
+def test_open_incident_whose_pages_are_missing_is_repaired(now):
+    make_priority_rules(make_channel())
+    make_incident(now=now, priority="p1")
+    Notification.objects.all().delete()
+
+    advance_due(now=now + timedelta(days=90))
+
+    assert len(outbox("page", "queued")) == 1
+
+
+@pytest.mark.parametrize("state", ["acknowledged", "snoozed", "resolved", "digest"])
+def test_incident_that_should_be_quiet_is_not_repaired(now, state):
+    make_priority_rules(make_channel())
+    incident = make_incident(now=now, priority="p3" if state == "digest" else "p1")
+    acting = {"incident_id": incident.pk, "user": make_user(), "via": "web", "now": now}
+    if state == "acknowledged":
+        services.acknowledge(**acting)
+    if state == "snoozed":
+        services.snooze(**acting, until=now + 60 * MINUTE)
+    if state == "resolved":
+        services.resolve_incident(**acting, even_if_firing=True)
+
+    assert advance_due(now=now + MINUTE) == 0
+    assert outbox("page", "queued") == []
+
+
+def test_incident_that_fails_to_advance_holds_up_nobody_and_is_tried_again(now, caplog):
+    make_priority_rules(make_channel())
+    poison = make_incident(now=now)
+    quiet = make_incident(now=now, priority="p3")
+    deliver(now=now)
+    break_outbox()
+    Incident.objects.filter(pk=quiet.pk).update(next_escalation_at=now + 6 * MINUTE)
+
+    assert advance_due(now=now + 6 * MINUTE) == 1
+
+    assert f"incident {poison.pk} could not advance" in caplog.text
+    assert reread(poison).next_escalation_at == now + 7 * MINUTE
+    assert reread(poison).escalation_count == 1
+    assert kinds(poison) == ["opened", "notified"]
