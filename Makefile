@@ -9,7 +9,7 @@ JOBS ?= 4
 # A stamp carries the hash of what it stands for: a changed list installs again.
 RUN_STAMP := $(VENV)/run-$(shell cat requirements.txt | cksum | cut -d' ' -f1)
 DEV_STAMP := $(VENV)/dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q -q
 
 # Tests and checks read no .env and keep their data apart from the portal's.
 APART := PORTAL_ENV_FILE=/dev/null PORTAL_DATA_DIR=$(CURDIR)/var/test PORTAL_DB_FAST=1

@@ -72,10 +72,10 @@ def running_target(directory: Path) -> Iterator[Target]:
     leaf = authority.issue_cert("localhost", "127.0.0.1")
     authority.cert_pem.write_to_path(directory / "authority.pem")
     leaf.private_key_and_cert_chain_pem.write_to_path(directory / "leaf.pem")
-    ports = [free_port() for _ in range(3)]
+    http, https, hang = free_port(), free_port(), free_port()
     process = subprocess.Popen(
         [
-            *[sys.executable, "-m", "bench.target", *map(str, ports)],
+            *[sys.executable, "-m", "bench.target", str(http), str(https), str(hang)],
             *[str(directory / "leaf.pem"), str(directory / "leaf.pem")],
         ],
         cwd=ROOT,
@@ -84,7 +84,13 @@ def running_target(directory: Path) -> Iterator[Target]:
     assert process.stdout is not None
     process.stdout.readline()
     try:
-        yield Target(*ports, directory / "authority.pem", process.pid)
+        yield Target(
+            http=http,
+            https=https,
+            hang=hang,
+            authority=directory / "authority.pem",
+            pid=process.pid,
+        )
     finally:
         process.terminate()
         process.wait()

@@ -19,6 +19,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from incidents import services, timeline
+from incidents.forms import ServiceForm
 from incidents.models import Alert, Incident, IncidentEvent, PriorityRule, Service
 from notifications.models import Channel
 from t4g_portal.lib.wording import duration
@@ -56,16 +57,7 @@ class ServiceAdmin(ModelAdmin):  # type: ignore[misc]
     search_fields = ("name", "slug", "description")
     ordering = ("position", "name")
     prepopulated_fields = {"slug": ("name",)}
-    fields = (
-        "name",
-        "slug",
-        "description",
-        "runbook_url",
-        "vendor_url",
-        "time_zone",
-        "is_public",
-        "position",
-    )
+    form = ServiceForm
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
         rows: QuerySet[Service] = super().get_queryset(request)
@@ -99,12 +91,12 @@ def _channel_words(channel: Channel) -> str:
 class PriorityRuleAdmin(ModelAdmin):  # type: ignore[misc]
     list_display = (
         "shown_priority",
-        "description",
         "shown_channels",
         "response",
         "repeat",
         "has_mention",
         "is_digest",
+        "description",
     )
     ordering = ("priority",)
     fields = (

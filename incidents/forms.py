@@ -1,12 +1,15 @@
-"""What people may choose on the incident page."""
+"""What people may choose on the incident page, and what a service may hold."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from incidents.models import Service
+from notifications.validation import validate_time_zone
 from t4g_portal.lib.priority import Priority
 from t4g_portal.lib.wording import duration
 
@@ -53,3 +56,28 @@ class ResolveForm(forms.Form):
     even_if_firing = forms.BooleanField(
         label=_("Close the alerts that still fire"), required=False
     )
+
+
+class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A service as the admin edits it."""
+
+    class Meta:
+        model = Service
+        fields = (
+            "name",
+            "slug",
+            "description",
+            "runbook_url",
+            "vendor_url",
+            "time_zone",
+            "is_public",
+            "position",
+        )
+
+    def clean(self) -> dict[str, Any]:
+        """Check that the time zone exists."""
+        cleaned = super().clean() or self.cleaned_data
+        zone = str(cleaned.get("time_zone", ""))
+        for field, problem in validate_time_zone(time_zone=zone).items():
+            self.add_error(field, problem)
+        return cleaned

@@ -34,7 +34,7 @@ from notifications.models import Notification
 MAX_OPEN = 200
 PAST_A_PAGE = 50
 MAX_TIMELINE = 200
-MAX_ALERTS = 100
+MAX_ALERTS = 20
 SIMILAR = 5
 
 
@@ -64,10 +64,16 @@ class Filters:
 class OpenIncidents:
     """What is open, the first deadline first."""
 
-    unacknowledged: list[Incident]
+    waiting: list[Incident]
     acknowledged: list[Incident]
+    snoozed: list[Incident]
     # More are open than are here.
     is_cut: bool
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether something that waits is of a priority that needs somebody now."""
+        return any(row.priority in {"p0", "p1"} for row in self.waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +153,12 @@ def open_incidents(*, filters: Filters) -> OpenIncidents:
         .annotate(firing_count=_firing_count())
         .order_by("response_due_at", "pk")[: MAX_OPEN + 1]
     )
-    by_status: dict[str, list[Incident]] = {status: [] for status in Incident.Status}
-    for row in rows[:MAX_OPEN]:
-        by_status[row.status].append(row)
+    shown = rows[:MAX_OPEN]
+    awake = [row for row in shown if row.snoozed_until is None]
     return OpenIncidents(
-        unacknowledged=by_status[Incident.Status.TRIGGERED],
-        acknowledged=by_status[Incident.Status.ACKNOWLEDGED],
+        waiting=[row for row in awake if row.status == Incident.Status.TRIGGERED],
+        acknowledged=[row for row in awake if row.status != Incident.Status.TRIGGERED],
+        snoozed=[row for row in shown if row.snoozed_until is not None],
         is_cut=len(rows) > MAX_OPEN,
     )
 

@@ -141,7 +141,7 @@ def _resolved(data: dict[str, Any]) -> str:
 
 
 def _reopened(_data: dict[str, Any]) -> str:
-    return _("Failing again: flapping")
+    return _("It fires again: flapping")
 
 
 _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {

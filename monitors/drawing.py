@@ -7,11 +7,13 @@ Colors come from classes (`is-up`, `is-down`, …), so that dark mode and print 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from django.utils.formats import date_format
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from monitors.status import Status
@@ -25,16 +27,18 @@ RIBBON_HEIGHT = 20
 SPARK_WIDTH = 96
 SPARK_HEIGHT = 24
 
-# From the bottom of a bar up, with the least share of its height that each may have: a
-# minute of outage in a day must be seen.
+# From the bottom of a bar up, with the least share of its height that trouble may have:
+# a minute of outage in a day must be seen.
 _LAYERS = (
-    (Status.DOWN, 0.6),
-    (Status.DEGRADED, 0.5),
-    (Status.MAINTENANCE, 0.4),
+    (Status.DOWN, 0.45),
+    (Status.DEGRADED, 0.4),
+    (Status.MAINTENANCE, 0.35),
     (Status.UP, 0.0),
     (Status.UNKNOWN, 0.25),
     (Status.PAUSED, 0.25),
 )
+# What is left for up, however much trouble there was, unless there was no up at all.
+_LEAST_UP = 0.1
 # Less of these than this share of a day says nothing.
 _NEGLIGIBLE = {Status.UNKNOWN: 0.01, Status.PAUSED: 0.01}
 # The least width of an outage on a ribbon, as a share of the whole.
@@ -65,7 +69,7 @@ def day_bars(days: Sequence[DayUptime]) -> SafeString:
 def day_title(day: DayUptime) -> str:
     """Say what a day was: "Mon 2 Mar: 99.95 % up, down 4 min"."""
     uptime = day.uptime
-    name = date_format(day.day, "D j M")
+    name = _day_name(day.day, get_language())
     parts = []
     if uptime.ratio is not None:
         parts.append(_("%(share)s up") % {"share": wording.percent(uptime.ratio)})
@@ -80,6 +84,12 @@ def day_title(day: DayUptime) -> str:
             length = wording.duration(seconds)
             parts.append(f"{status.label.lower()} {length}")
     return f"{name}: {', '.join(parts) or _('not watched yet')}"
+
+
+@lru_cache(maxsize=2048)
+def _day_name(day: date, language: str | None) -> str:
+    """Return "Mon 2 Mar"; a page says each day once a service."""
+    return date_format(day, "D j M")
 
 
 def _bars_label(days: Sequence[DayUptime]) -> str:
@@ -103,13 +113,19 @@ def _bar(x: int, uptime: Uptime) -> Iterable[str]:
 
 def _heights(uptime: Uptime) -> list[tuple[Status, float]]:
     """Return the layers of a bar from the bottom up; they fill it together."""
-    parts = []
-    for status, least in _LAYERS:
-        share = getattr(uptime, f"{status}_s") / uptime.total_s if uptime.total_s else 0
-        if share > _NEGLIGIBLE.get(status, 0):
-            parts.append((status, max(share, least)))
-    whole = sum(share for _status, share in parts)
-    return [(status, BAR_HEIGHT * share / whole) for status, share in parts]
+    if not uptime.total_s:
+        return []
+    shares = {
+        status: max(share, least)
+        for status, least in _LAYERS
+        if (share := getattr(uptime, f"{status}_s") / uptime.total_s)
+        > _NEGLIGIBLE.get(status, 0)
+    }
+    if Status.UP in shares:
+        others = sum(shares.values()) - shares[Status.UP]
+        shares[Status.UP] = max(1 - others, _LEAST_UP)
+    whole = sum(shares.values())
+    return [(status, BAR_HEIGHT * share / whole) for status, share in shares.items()]
 
 
 def ribbon(
@@ -140,7 +156,9 @@ def ribbon(
         if status in (Status.DOWN, Status.DEGRADED):
             right = max(right, left + _RIBBON_LEAST * width)
             left, right = left - max(right - width, 0), min(right, width)
-        title = _piece_title(status, began, ended, message, now=end)
+        title = ""
+        if status != Status.UP:
+            title = _piece_title(status, began, ended, message, now=end)
         shapes.append(
             _rect(f"is-{status}", left, 0, right - left, RIBBON_HEIGHT, title=title)
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitors import maintenance, thresholds
+from monitors import down_alerts, maintenance
 from monitors.models import Monitor, MonitorState, StatusInterval
 from monitors.status import Status
 
@@ -92,7 +92,7 @@ def _tell(monitor: Monitor, change: Change, since: datetime, now: datetime) -> N
         is_down = False
     else:
         return
-    thresholds.judge_down(
+    down_alerts.judge_down(
         monitor=monitor,
         is_down=is_down,
         since=since,

@@ -177,7 +177,8 @@ def _covered_by(window_ids: Iterable[int]) -> list[tuple[int, int]]:
             """,
             {"ids": ids},
         )
-        return cursor.fetchall()
+        pairs: list[tuple[int, int]] = cursor.fetchall()
+        return pairs
 
 
 def _wall(moment: datetime, zone: ZoneInfo) -> datetime:
@@ -194,7 +195,7 @@ class _Rule:
     until: datetime
     others: str
 
-    def starting(self, first: datetime) -> rrule.rrule:
+    def starting(self, first: datetime) -> Iterable[datetime]:
         """Return it as dateutil's, bounded: it never looks further than `until`."""
         text = (
             f"FREQ={self.frequency};INTERVAL={self.interval};"

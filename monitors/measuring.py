@@ -1,7 +1,7 @@
 """What thresholds are held against, measured for all subjects in one query each.
 
-Only what matters is fetched: values over some bound, and everything about the subjects
-that are being counted already.
+Only what matters is fetched: a first, cheap query finds the subjects with any value over
+a bound. While all is well, that is all.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -17,6 +18,8 @@ from monitors.models import Threshold
 from monitors.rollups import HAS_LATENCY_SQL, LATENCY_SQL
 
 Aggregate = Threshold.Aggregate
+
+PHASE_NAMES = ("dns", "connect", "tls", "first_byte", "transfer")
 
 _AGGREGATES = {
     Aggregate.LAST: "(array_agg(value ORDER BY at DESC))[1]",
@@ -28,6 +31,10 @@ _AGGREGATES = {
     Aggregate.P95: "percentile_disc(0.95) WITHIN GROUP (ORDER BY value)",
     Aggregate.P99: "percentile_disc(0.99) WITHIN GROUP (ORDER BY value)",
 }
+
+
+# So many subjects are looked up one by one; more, and the whole time is read.
+_FEW = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,10 @@ class Interest:
     high: float = float("inf")
     of: set[int] = field(default_factory=set)
 
+    def wants(self, subject: int, value: float) -> bool:
+        """Whether a value is worth fetching."""
+        return not self.low <= value <= self.high or subject in self.of
+
 
 def each_value(
     *,
@@ -80,15 +91,10 @@ def each_value(
 
     `floors`: what a subject has from up to then counts not at all.
     """
+    span = _Span(source, since, until)
+    wanted = _wanted(span, subjects, interest, ("max(value)", "min(value)"))
     rows = _select(
-        "array_agg(at ORDER BY at), array_agg(value ORDER BY at)",
-        ("max(value)", "min(value)"),
-        source,
-        subjects,
-        since,
-        until,
-        floors,
-        interest,
+        span, "array_agg(at ORDER BY at), array_agg(value ORDER BY at)", wanted, floors
     )
     return {
         subject: [
@@ -113,61 +119,125 @@ def window_value(
 
     It counts as of the newest of them. See `each_value`.
     """
-    summed = _AGGREGATES[Aggregate(aggregate)]
+    span = _Span(source, since, until)
+    # No average or percentile lies beyond the extremes, only a sum does.
+    is_sum = aggregate == Aggregate.SUM
+    extremes = ("sum(value)",) * 2 if is_sum else ("max(value)", "min(value)")
+    wanted = _wanted(span, subjects, interest, extremes)
     rows = _select(
-        f"{summed}, max(at), count(*)",
-        (summed, summed),
-        source,
-        subjects,
-        since,
-        until,
-        floors,
-        interest,
+        span, f"{_AGGREGATES[Aggregate(aggregate)]}, max(at), count(*)", wanted, floors
     )
     return {
         subject: [Measurement(value=float(value), at=at, sample_count=count)]
         for subject, value, at, count in rows
+        if interest.wants(subject, value)
     }
 
 
-def _select(
-    columns: str,
-    extremes: tuple[str, str],
-    source: Source,
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The values of a source in (`since`, `until`], as a table (subject, at, value)."""
+
+    source: Source
+    since: datetime
+    until: datetime
+
+    def sql(self, *, is_narrow: bool) -> str:
+        """A sub-select; narrow takes `%(subjects)s` only."""
+        source = self.source
+        narrow = f"AND {source.subject} = ANY(%(subjects)s)" if is_narrow else ""
+        return f"""
+            (SELECT {source.subject} AS subject, at, {source.value} AS value
+               FROM {source.table}
+              WHERE at > %(since)s AND at <= %(until)s AND {source.where} {narrow}
+            ) AS found
+        """  # noqa: S608 only constants of this module go in
+
+
+def _wanted(
+    span: _Span,
     subjects: Collection[int],
-    since: datetime,
-    until: datetime,
-    floors: Mapping[int, datetime],
     interest: Interest,
-) -> list[tuple[int, *tuple[object, ...]]]:
+    extremes: tuple[str, str],
+) -> set[int]:
+    """Return the subjects that have any value that could matter."""
+    asked = set(subjects)
+    wanted = asked & interest.of
     highest, lowest = extremes
-    # Without a subject there is nothing to ask.
-    if not subjects:
+    having = [f"{highest} > %(high)s"] if interest.high < float("inf") else []
+    having += [f"{lowest} < %(low)s"] if interest.low > float("-inf") else []
+    if not asked or wanted == asked or not having:
+        return wanted
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT subject FROM {span.sql(is_narrow=len(asked) <= _FEW)}
+             GROUP BY subject HAVING {" OR ".join(having)}
+            """,  # noqa: S608 only constants of this module go in
+            {
+                "since": span.since,
+                "until": span.until,
+                "subjects": list(asked),
+                "high": interest.high,
+                "low": interest.low,
+            },
+        )
+        return wanted | (asked & {subject for (subject,) in cursor.fetchall()})
+
+
+def _select(
+    span: _Span, columns: str, wanted: Collection[int], floors: Mapping[int, datetime]
+) -> list[tuple[Any, ...]]:
+    if not wanted:
         return []
+    has_floor = [subject for subject in wanted if subject in floors]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT subject, {columns}
-              FROM (SELECT {source.subject} AS subject, at, {source.value} AS value
-                      FROM {source.table}
-                     WHERE at > %(since)s AND at <= %(until)s AND {source.where}
-                       AND {source.subject} = ANY(%(subjects)s)) AS found
+              FROM {span.sql(is_narrow=len(wanted) <= _FEW)}
+              JOIN unnest(%(subjects)s::bigint[]) AS wanted(subject) USING (subject)
               LEFT JOIN unnest(%(floor_of)s::bigint[], %(floor_at)s::timestamptz[])
                         AS floor(subject, floor_at) USING (subject)
              WHERE floor_at IS NULL OR at > floor_at
              GROUP BY subject
-            HAVING {highest} > %(high)s OR {lowest} < %(low)s
-                OR subject = ANY(%(of)s)
             """,  # noqa: S608 only constants of this module go in
             {
-                "since": since,
-                "until": until,
-                "subjects": list(subjects),
-                "floor_of": list(floors),
-                "floor_at": list(floors.values()),
-                "high": interest.high,
-                "low": interest.low,
-                "of": list(interest.of),
+                "since": span.since,
+                "until": span.until,
+                "subjects": list(wanted),
+                "floor_of": has_floor,
+                "floor_at": [floors[subject] for subject in has_floor],
             },
         )
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def slowest_phases(
+    *, subjects: Collection[int], since: datetime, until: datetime
+) -> dict[int, tuple[str, float]]:
+    """Return which phase took longest on average, and its ms, for some monitors.
+
+    The phase is named as in `Phases`, without its unit: "tls".
+    """
+    if not subjects:
+        return {}
+    averages = ", ".join(f"coalesce(avg({phase}_ms), 0)" for phase in PHASE_NAMES)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT monitor_id, {averages}
+              FROM monitors_checkresult
+             WHERE monitor_id = ANY(%s) AND at > %s AND at <= %s AND code = 0
+             GROUP BY monitor_id
+            """,  # noqa: S608 only constants of this module go in
+            [list(subjects), since, until],
+        )
+        rows = cursor.fetchall()
+    return {
+        monitor_id: max(
+            zip(PHASE_NAMES, values, strict=True), key=lambda phase: phase[1]
+        )
+        for monitor_id, *values in rows
+    }

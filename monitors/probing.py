@@ -77,7 +77,8 @@ class Prober:
         refresh_connection()
         try:
             recording.record(
-                findings=[self._without_known_certificate(one) for one in findings]
+                findings=[self._without_known_certificate(one) for one in findings],
+                now=timezone.now(),
             )
         except IntegrityError:
             # A clock that jumped over midnight finds no partition to write into.

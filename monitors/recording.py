@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.utils import timezone
 
 from monitors import ledger, scheduling
 from monitors.engine import Finding
@@ -62,7 +61,7 @@ class Recorded:
     ignored_count: int
 
 
-def record(*, findings: Sequence[Finding]) -> Recorded:
+def record(*, findings: Sequence[Finding], now: datetime) -> Recorded:
     """Store findings and let them change status, ledger and alerts.
 
     Recording the same findings again changes nothing, so a batch may be retried.
@@ -83,7 +82,7 @@ def record(*, findings: Sequence[Finding]) -> Recorded:
     )
     changed_count = 0
     for start in range(0, len(rest), _LONG_WAY_COUNT):
-        changed_count += _record_long_way(rest[start : start + _LONG_WAY_COUNT])
+        changed_count += _record_long_way(rest[start : start + _LONG_WAY_COUNT], now)
     return Recorded(
         steady_count=len(steady),
         changed_count=changed_count,
@@ -147,7 +146,7 @@ def _record_steady(findings: list[Finding]) -> set[int]:
 
 
 @transaction.atomic
-def _record_long_way(findings: list[Finding]) -> int:
+def _record_long_way(findings: list[Finding], now: datetime) -> int:
     states = {
         state.monitor_id: state
         for state in MonitorState.objects.select_for_update(of=("self",), no_key=True)
@@ -157,7 +156,6 @@ def _record_long_way(findings: list[Finding]) -> int:
     }
     counted: list[Finding] = []
     touched: dict[int, MonitorState] = {}
-    now = timezone.now()
     for finding in findings:
         state = states.get(finding.monitor_id)
         # Deleted or paused meanwhile, or recorded before.
@@ -311,7 +309,7 @@ def _keep_certificate(state: MonitorState, result: ProbeResult) -> None:
 
 
 def _copy(cursor: Any, findings: Iterable[Finding]) -> None:
-    with cursor.copy(_COPY) as copy:
+    with connection.wrap_database_errors, cursor.copy(_COPY) as copy:
         for finding in findings:
             phases = finding.result.phases
             copy.write_row(

@@ -64,6 +64,13 @@ _SECOND = {
     True: gettext_noop("Warning (%(priority)s) above %(bound)s%(lasting)s%(end)s."),
     False: gettext_noop("Warning (%(priority)s) below %(bound)s%(lasting)s%(end)s."),
 }
+_PHASES = {
+    "dns": gettext_noop("DNS"),
+    "connect": gettext_noop("connect"),
+    "tls": gettext_noop("TLS"),
+    "first_byte": gettext_noop("first byte"),
+    "transfer": gettext_noop("transfer"),
+}
 _TITLES = {
     Measure.DOWN: gettext_noop("%(of)s is down"),
     Measure.FAILURES: gettext_noop("%(of)s keeps failing"),
@@ -166,6 +173,14 @@ def alert_detail(
         "value": say_value(threshold.measure, value, unit),
         "bound": say_value(threshold.measure, bound, unit),
         "name": threshold.name,
+    }
+
+
+def say_slowest_phase(phase: str, ms: float) -> str:
+    """Say where the time goes: "Slowest phase: first byte, 1.9 s."."""
+    return _("Slowest phase: %(phase)s, %(time)s.") % {
+        "phase": _(_PHASES[phase]),
+        "time": _say_ms(ms),
     }
 
 

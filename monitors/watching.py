@@ -174,15 +174,46 @@ def _expire(state: MonitorState, now: datetime) -> None:
         rules=recording.rules_of(state.monitor),
         now=now,
     )
-    if verdict is not None:
-        recording.apply_verdict(
+    if verdict is None:
+        return
+    before = state.confirmed
+    recording.apply_verdict(
+        monitor=state.monitor,
+        state=state,
+        verdict=verdict,
+        reason=0,
+        message="",
+        now=now,
+    )
+    if state.monitor.is_heartbeat:
+        _listen_again(state, before, now)
+
+
+def _listen_again(state: MonitorState, before: str, now: datetime) -> None:
+    """Let a heartbeat be as it was: only while we were away was it unknown.
+
+    A ping that came meanwhile may be lost, so its deadline begins anew.
+    """
+    state.confirmed = before
+    state.confirmed_since = now
+    state.away_until = now
+    state.fresh_until = now + _HEARTBEAT_VOUCH
+    is_down = before == Status.DOWN
+    ledger.shift(
+        monitor=state.monitor,
+        state=state,
+        change=ledger.overlay(
             monitor=state.monitor,
-            state=state,
-            verdict=verdict,
-            reason=0,
-            message="",
+            confirmed=Change(
+                status=ledger.confirmed_status(state),
+                since=now,
+                reason=state.last_code if is_down else 0,
+                message=state.last_message if is_down else "",
+            ),
             now=now,
-        )
+        ),
+        now=now,
+    )
 
 
 def _for_each(
@@ -224,7 +255,8 @@ def take_heartbeats(*, now: datetime) -> int:
                         ),
                     )
                     for outcome in outcomes
-                ]
+                ],
+                now=now,
             )
     MonitorState.objects.filter(
         Q(fresh_until__lt=now + _HEARTBEAT_VOUCH / 2),

@@ -18,7 +18,13 @@ from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 
 from django.contrib.auth.models import User
-from django.db import DatabaseError, connection, connections
+from django.db import (
+    Error,
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+)
 from django.utils.translation import get_language, override
 
 from notifications.claiming import Claim, claim_due, claim_one
@@ -134,7 +140,7 @@ class _Job:
     def _record(self, result: Try) -> None:
         try:
             _record_surely(self.letter.claim, result, self._clock)
-        except DatabaseError:
+        except Error:
             # Its lease will end, and it is sent again.
             logger.exception(
                 "notification %s not recorded", self.letter.claim.notification_id
@@ -265,12 +271,12 @@ def try_channel(*, channel: Channel, now: datetime, requested_by: User) -> Notif
 def _record_surely(
     claim: Claim, result: Try, clock: Callable[[], datetime]
 ) -> Notification.Status | None:
-    """Record, through a restart of the database if need be; raises DatabaseError."""
+    """Record, through a restart of the database if need be; raises django.db.Error."""
     until = time.monotonic() + _RECORD_FOR_S
     while True:
         try:
             ending = record(claim=claim, result=result, now=clock())
-        except DatabaseError:
+        except (OperationalError, InterfaceError):
             if connection.in_atomic_block or time.monotonic() > until:
                 raise
             logger.exception("notification %s not recorded", claim.notification_id)

@@ -22,12 +22,12 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     """A channel, whose stored secret is neither shown nor needed to save the rest."""
 
     new_secret = forms.CharField(
-        label=_("secret"),
+        label=_("Secret"),
         required=False,
         widget=UnfoldAdminPasswordWidget({"autocomplete": "new-password"}),
     )
     clear_secret = forms.BooleanField(
-        label=_("clear the secret"), required=False, widget=UnfoldBooleanSwitchWidget
+        label=_("Clear the secret"), required=False, widget=UnfoldBooleanSwitchWidget
     )
 
     class Meta:
@@ -73,7 +73,9 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         if typed or is_cleared or not self.has_secret:
             return typed
         try:
-            return str(self.instance.secret)
+            # Not through the instance, which would then write it back.
+            rows = Channel.objects.filter(pk=self.instance.pk)
+            return rows.values_list("secret", flat=True).get()
         except UnableToDecrypt:
             self.add_error(
                 "new_secret", _("The stored secret can't be read. Enter it again.")

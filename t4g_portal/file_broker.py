@@ -24,7 +24,9 @@ WAIT_LIMIT_S = 0.4
 class Channel(filesystem.Channel):
     """One file a message; it appears complete and is taken by one reader only."""
 
-    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:
+    def _put(  # type: ignore[override]  # kombu's two base classes disagree
+        self, queue: str, payload: Any, **kwargs: Any
+    ) -> None:
         folder = Path(self.data_folder_out)
         # The order of names is the order of messages.
         name = f"{time.monotonic_ns():020d}_{uuid.uuid4().hex}.{queue}.msg"

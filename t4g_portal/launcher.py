@@ -1,7 +1,7 @@
-"""What `manage.py run` runs: the portal's programs, handed to the supervisor.
+"""What `make run` runs: the portal's programs, handed to the supervisor.
 
-It reads the settings but sets up no Django app, so that the longest-lived process
-stays the smallest one.
+It reads the settings, then replaces itself: the longest-lived process needs neither
+them nor Django, and stays the smallest one.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import socket
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from t4g_portal.embedded_db import EmbeddedDatabase
@@ -31,44 +32,74 @@ class UnableToRun(Exception):
     """The portal can't start; the text says why and what to do."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What the settings say about this copy."""
+
+    data_dir: str
+    host: str
+    port: int
+    has_own_database: bool
+    has_own_broker: bool
+
+
 def main() -> int:
     """Run the portal until it is told to stop; the exit code of the process."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "t4g_portal.settings")
-    host = os.environ.get("HOST", "") or "127.0.0.1"
     try:
-        data_dir, port = settings.DATA_DIR, settings.PORT
-        # The programs below are modules, found from where the code is.
-        os.chdir(BASE_DIR)
-        with _only_copy(data_dir) as was_killed:
-            _check_port(host, port, patience_s=PORT_PATIENCE_S if was_killed else 0.0)
-            return _supervisor(data_dir=data_dir, host=host, port=port).run()
+        if len(sys.argv) < 2:
+            plan = json.dumps(asdict(_read_plan()))
+            # The programs are modules, found from where the code is.
+            os.chdir(BASE_DIR)
+            program = [sys.executable, "-m", "t4g_portal.launcher", plan]
+            os.execv(program[0], program)  # noqa: S606
+        return _run(Plan(**json.loads(sys.argv[1])))
     except (UnableToRun, ImproperlyConfigured) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 
 
-def _supervisor(*, data_dir: Path, host: str, port: int) -> Supervisor:
+def _read_plan() -> Plan:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "t4g_portal.settings")
+    from django.conf import settings
+
+    return Plan(
+        data_dir=str(settings.DATA_DIR),
+        host=os.environ.get("HOST", "") or "127.0.0.1",
+        port=settings.PORT,
+        has_own_database=not os.environ.get("DATABASE_URL"),
+        has_own_broker=not settings.REDIS_URL,
+    )
+
+
+def _run(plan: Plan) -> int:
+    with _only_copy(Path(plan.data_dir)) as was_killed:
+        patience_s = PORT_PATIENCE_S if was_killed else 0.0
+        _check_port(plan.host, plan.port, patience_s=patience_s)
+        return _supervisor(plan).run()
+
+
+def _supervisor(plan: Plan) -> Supervisor:
     children = []
     environment = {
-        "PORTAL_DATA_DIR": str(data_dir),
-        "PORT": str(port),
+        "PORTAL_DATA_DIR": plan.data_dir,
+        "PORT": str(plan.port),
         "PYTHONUNBUFFERED": "1",
         # Threads would otherwise reserve an arena of memory for each core.
         "MALLOC_ARENA_MAX": "2",
     }
-    if not os.environ.get("DATABASE_URL"):
-        database = EmbeddedDatabase(data_dir=data_dir)
+    if plan.has_own_database:
+        database = EmbeddedDatabase(data_dir=Path(plan.data_dir))
         environment["DATABASE_URL"] = database.url
         children.append(
             ChildSpec(name="postgres", spawn=database.take_over, is_foundation=True)
         )
-    if not settings.REDIS_URL:
-        _clear_ticks(data_dir / "broker")
+    if plan.has_own_broker:
+        _clear_ticks(Path(plan.data_dir) / "broker")
     python = [sys.executable]
     programs = {
         "web": [
             *[*python, "-m", "granian", "--interface", "wsgi", "--no-ws"],
-            *["--host", host, "--port", str(port), "--http", "1"],
+            *["--host", plan.host, "--port", str(plan.port), "--http", "1"],
             *["--workers", "1", "--blocking-threads", "4"],
             # A thread that ends takes its database connection along.
             *["--blocking-threads-idle-timeout", "600"],
@@ -97,8 +128,9 @@ def _supervisor(*, data_dir: Path, host: str, port: int) -> Supervisor:
             argv=[*python, str(BASE_DIR / "manage.py"), "prepare"],
             env=environment,
         ),
-        is_up=lambda: _answers(host, port),
-        greeting=f"The portal is at http://{_printable(host)}:{port}/  (Ctrl-C stops it)",
+        is_up=lambda: _answers(plan.host, plan.port),
+        greeting=f"The portal is at http://{_printable(plan.host)}:{plan.port}/"
+        "  (Ctrl-C stops it)",
     )
 
 

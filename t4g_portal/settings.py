@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import environ
 from django.utils.translation import gettext_lazy as _
 
 from t4g_portal import embedded_db, local_keys
+from t4g_portal.shell import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -213,6 +215,9 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("fr", _("French"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
+# What Django 6 does anyway; the switch itself is deprecated and says so.
+FORMS_URLFIELD_ASSUME_HTTPS = True
+warnings.filterwarnings("ignore", message="The FORMS_URLFIELD_ASSUME_HTTPS")
 USE_TZ = True
 TIME_ZONE = env.str("PORTAL_TIME_ZONE", default="Europe/Paris")
 # The language of messages to people of whom we know no other.

@@ -16,15 +16,19 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import connection
 
-from incidents.models import Alert, Incident, IncidentEvent, Service
+from incidents.models import Alert, Incident, Service
 from monitors import partitions
 from monitors.histogram import bucket_of, merge
 from monitors.models import (
+    Assertion,
     HourlyRollup,
+    MaintenanceWindow,
     Monitor,
     MonitorState,
     ResultDetail,
     StatusInterval,
+    Threshold,
+    ThresholdState,
 )
 from monitors.status import Status
 from t4g_portal.lib.models import LoopCycle
@@ -224,9 +228,6 @@ def make_incident(**values: Any) -> Incident:
     values.setdefault("response_due_at", values["opened_at"] + 5 * MINUTE)
     monitor = values.pop("monitor", None)
     incident = Incident.objects.create(**values)
-    IncidentEvent.objects.create(
-        incident=incident, at=incident.opened_at, kind=IncidentEvent.Kind.OPENED
-    )
     if monitor is not None:
         is_over = incident.resolved_at is not None
         Alert.objects.create(
@@ -339,6 +340,7 @@ def _make_monitors(made: History, now: datetime) -> None:
             (4 * MINUTE, timedelta(), 503),
         ],
     )
+    _make_rules(backend)
     ResultDetail.objects.create(
         monitor=backend,
         at=now - 4 * MINUTE,
@@ -346,6 +348,44 @@ def _make_monitors(made: History, now: datetime) -> None:
         message=_HTTP_503,
         failed_assertion="HTTP status is in the ranges 200–299, seen: 503",
         excerpt='{"status":"error","services":{"db":"unreachable","cache":"ok"}}',
+    )
+
+
+def _make_rules(backend: Monitor) -> None:
+    Threshold.objects.create(name="Down", measure="down", critical_priority="p0")
+    Threshold.objects.create(
+        name="Slow",
+        measure="latency",
+        critical_bound=2000,
+        warning_bound=500,
+        for_count=3,
+    )
+    slow = Threshold.objects.create(
+        name="Backend slow",
+        measure="latency",
+        monitor=backend,
+        aggregate="p95",
+        window_s=300,
+        critical_bound=1000,
+        warning_bound=400,
+        clear_bound=350,
+    )
+    ThresholdState.objects.create(
+        threshold=slow, monitor=backend, level="ok", since=backend.created_at
+    )
+    window = MaintenanceWindow.objects.create(
+        name="Sunday upgrade",
+        starts_at=datetime(2026, 1, 4, 1, 0, tzinfo=UTC),
+        duration_s=7200,
+        recurrence="FREQ=WEEKLY;BYDAY=SU",
+    )
+    window.services.add(backend.service)
+    Assertion.objects.create(
+        monitor=backend,
+        subject="json",
+        argument="services.db",
+        operator="equals",
+        expected="ok",
     )
 
 

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from jmespath.exceptions import JMESPathError
 
 from monitors.probes.base import AssertionSpec, UnableToParse
-from monitors.probes.options import parse_ranges
+from monitors.probes.options import HEADER_NAME, parse_ranges
 from monitors.probes.texts import one_line
 
 SUBJECTS: Mapping[str, Any] = {
@@ -56,9 +56,9 @@ _BARE_OPERATORS = frozenset(("exists", "is_missing"))
 _CHARSETS = frozenset(
     ("utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252", "utf-16")
 )
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _CHARSET = re.compile(r"charset\s*=\s*\"?([\w.-]{1,40})", re.IGNORECASE)
 _MAX_TEXT = 1000
+_SHOWN = 80
 _PATTERN_MEMORY_BYTES = 1024 * 1024
 
 
@@ -107,7 +107,7 @@ def check(spec: AssertionSpec) -> None:
 
 def _check_argument(spec: AssertionSpec) -> None:
     if spec.subject == "header":
-        if not _HEADER_NAME.fullmatch(spec.argument):
+        if not HEADER_NAME.fullmatch(spec.argument):
             raise UnableToParse("argument", gettext("Name the header"))
     elif spec.subject == "json":
         try:
@@ -322,7 +322,10 @@ def _name(spec: AssertionSpec) -> str:
 
 
 def _quoted(text: str) -> str:
-    return f'"{one_line(text, limit=80)}"'
+    # A short text as it is: a space at its end may be the whole difference.
+    if len(text) <= _SHOWN and text.isprintable():
+        return f'"{text}"'
+    return f'"{one_line(text, limit=_SHOWN)}"'
 
 
 def _shown(spec: AssertionSpec, value: Any) -> str:

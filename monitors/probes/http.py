@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import ssl
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -27,18 +26,23 @@ from monitors.probes.http_exchange import (
     ConnectionCut,
     Headers,
     Hop,
+    NotHttp,
     UnableToRedirect,
     exchange,
     next_hop,
     parse_site,
 )
-from monitors.probes.options import format_ranges, option, parse_ranges
+from monitors.probes.options import (
+    HEADER_NAME,
+    format_ranges,
+    option,
+    parse_ranges,
+)
 from monitors.probes.texts import excerpt
 from t4g_portal.lib.egress import AnswerTooLarge, Stage
 
 USER_AGENT = b"T4G-Portal/1 (+monitoring)"
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _MAX_HEADER_COUNT = 50
 # The probe's own business, or a secret that belongs into the secret field.
 _OWN_HEADERS = frozenset(
@@ -65,7 +69,7 @@ def parse_headers(text: str) -> Headers:
         if not line.strip():
             continue
         name, colon, value = (part.strip() for part in line.partition(":"))
-        if not colon or not _HEADER_NAME.fullmatch(name) or not value.isprintable():
+        if not colon or not HEADER_NAME.fullmatch(name) or not value.isprintable():
             raise ValueError(gettext("Write one header a line, as Name: value"))
         if name.lower() in _OWN_HEADERS:
             raise ValueError(gettext("%(name)s is set by the probe") % {"name": name})
@@ -94,7 +98,7 @@ def parse_statuses(text: str) -> tuple[tuple[float, float], ...]:
 
 
 def _parse_header_name(text: str) -> str:
-    if not _HEADER_NAME.fullmatch(text) or text.lower() in _OWN_HEADERS | {"host"}:
+    if not HEADER_NAME.fullmatch(text) or text.lower() in _OWN_HEADERS | {"host"}:
         raise ValueError(gettext("Name a header such as X-Api-Key"))
     return text
 
@@ -215,12 +219,13 @@ class HttpProbe:
                 )
             except ConnectionCut:
                 return _cut(phases)
-            except h11.RemoteProtocolError as exc:
+            except (NotHttp, h11.RemoteProtocolError) as exc:
+                shown = exc.received if isinstance(exc, NotHttp) else str(exc)
                 return failures.failed(
                     Reason.PROTOCOL,
                     gettext("The answer is not valid HTTP"),
                     phases,
-                    excerpt=excerpt(str(exc)),
+                    excerpt=excerpt(shown),
                 )
             if not (options.follow_redirects and answer.is_redirect):
                 return _judge(request, answer, phases, redirect_count)

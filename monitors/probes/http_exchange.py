@@ -30,6 +30,7 @@ MAX_HEAD_BYTES = 64 * 1024
 # On top of the body: chunk sizes and trailers. Tiny chunks use it up, and then the
 # body counts as cut.
 _FRAMING_BYTES = 64 * 1024
+_GREETING = b"HTTP/"
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # Sent on to another origin: nothing a person typed that could be a key.
@@ -40,6 +41,14 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 class ConnectionCut(Exception):
     """The peer closed the connection before its answer was whole."""
+
+
+class NotHttp(Exception):
+    """The peer speaks something else; `received` is how it begins."""
+
+    def __init__(self, received: bytes) -> None:
+        super().__init__()
+        self.received = received
 
 
 class UnableToRedirect(Exception):
@@ -100,7 +109,7 @@ def parse_site(text: str) -> Site:
         raise UnableToParse("target", gettext("This is not a URL"))
     try:
         url = httpx.URL(text)
-        host = url.raw_host.decode("ascii")
+        host = url.raw_host.decode("ascii").lower()
         path = url.raw_path
     except (httpx.InvalidURL, UnicodeError) as exc:
         raise UnableToParse("target", gettext("This is not a URL")) from exc
@@ -183,9 +192,9 @@ async def exchange(
 ) -> Answer:
     """Ask once; the times are added to `phases`.
 
-    Raises what `egress.open_connection` raises, h11.RemoteProtocolError for an answer
-    that isn't HTTP, ConnectionCut for one that ends too early, and AnswerTooLarge for
-    headers that don't end.
+    Raises what `egress.open_connection` raises, NotHttp and h11.RemoteProtocolError for
+    an answer that is something else or malformed, ConnectionCut for one that ends too
+    early, and AnswerTooLarge for headers that don't end.
     """
     site = hop.site
     protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
@@ -240,6 +249,7 @@ async def _read_head(
     protocol: h11.Connection, stream: GuardedStream, phases: Phases
 ) -> h11.Response:
     stream.limit_bytes = MAX_HEAD_BYTES
+    beginning = b""
     pieces = 0
     while True:
         event = protocol.next_event()
@@ -249,6 +259,11 @@ async def _read_head(
                 phases.stage = Stage.TRANSFER
                 spent_ms = (stream.first_byte_at - stream.sent_at) * 1000
                 phases.first_byte_ms = (phases.first_byte_ms or 0.0) + spent_ms
+            if len(beginning) < len(_GREETING):
+                # h11 would wait for a whole line, and an SSH or mail server for us.
+                beginning += piece
+                if not beginning.startswith(_GREETING[: len(beginning)]):
+                    raise NotHttp(beginning)
             if not piece:
                 raise ConnectionCut
             protocol.receive_data(piece)

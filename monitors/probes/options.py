@@ -18,6 +18,9 @@ from monitors.probes.base import UnableToParse
 # How a form asks for an option: `lines` is a text of several lines.
 OPTION_TYPES = ("text", "lines", "integer", "number", "switch", "choice")
 
+# A token of RFC 9110, of a sane length.
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+
 _RANGE = re.compile(
     r"(-?\d{1,9}(?:\.\d{1,6})?)(?:\s*[-–]\s*(-?\d{1,9}(?:\.\d{1,6})?))?"
 )

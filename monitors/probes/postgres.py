@@ -141,7 +141,7 @@ class PostgresProbe:
         try:
             return await _undeterred(_ask(request, database, addresses, phases))
         except psycopg.Error as exc:
-            return _refusal(exc, addresses, phases)
+            return _refusal(exc, addresses, request.timeout_s, phases)
 
 
 async def _undeterred(work: Coroutine[Any, Any, T]) -> T:
@@ -174,8 +174,9 @@ def _login(
         "dbname": database.name,
         "user": options.user,
         "password": request.secret or None,
-        # Nothing of this machine's own logins may leak into a probe.
-        "passfile": "/dev/null",
+        # Nothing of this machine's own logins may leak into a probe. (libpq warns of
+        # a password file that exists and isn't a plain file.)
+        "passfile": "/dev/null/none",
         "application_name": "t4g-portal",
         "gssencmode": "disable",
         "sslmode": options.tls,
@@ -207,7 +208,7 @@ async def _ask(
     rows = None
     try:
         if options.query != DEFAULT_QUERY:
-            await connection.execute("BEGIN READ ONLY")
+            await _begin(connection, request.timeout_s)
         # Row by row: one statement only (extended protocol), and a careless query
         # doesn't fill our memory.
         rows = cast(
@@ -226,9 +227,22 @@ async def _ask(
     return _judge(request, phases, answer, version)
 
 
+async def _begin(connection: psycopg.AsyncConnection[Any], timeout_s: float) -> None:
+    """A read-only transaction in which the server, too, knows when to give up.
+
+    Without its own limit it would go on with a query that nobody waits for.
+    """
+    limit_ms = max(int(timeout_s * 1000), 1)
+    begin = f"BEGIN READ ONLY; SET LOCAL statement_timeout = {limit_ms}"
+    await connection.execute(begin)
+
+
 def _as_text(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, bytes):
+        # What psycopg makes of text in a SQL_ASCII database.
+        return value.decode("utf-8", "replace")
     return None if value is None else str(value)
 
 
@@ -253,7 +267,7 @@ def _judge(
 
 
 def _refusal(
-    exc: psycopg.Error, addresses: tuple[str, ...], phases: Phases
+    exc: psycopg.Error, addresses: tuple[str, ...], timeout_s: float, phases: Phases
 ) -> ProbeResult:
     text = _PREFIX.sub("", str(exc))
     for address in addresses:
@@ -261,6 +275,8 @@ def _refusal(
     text = one_line(text.removeprefix("FATAL: "))
     if failures.names_shortage(text):
         return failures.out_of_resources(phases)
+    if isinstance(exc, psycopg.errors.QueryCanceled):
+        return failures.timed_out(timeout_s=timeout_s, phases=phases)
     if phases.stage is not Stage.CONNECT:
         if isinstance(exc, psycopg.OperationalError) and exc.sqlstate is None:
             return failures.failed(
@@ -282,7 +298,11 @@ def _refusal(
         )
     elif "unreachable" in text or "No route" in text:
         reason = Reason.UNREACHABLE
-    elif "certificate verify failed" in text or "does not match host name" in text:
+    elif "does not match host name" in text:
+        reason = Reason.TLS_WRONG_HOST
+    elif "certificate has expired" in text:
+        reason = Reason.TLS_EXPIRED
+    elif "certificate verify failed" in text:
         reason = Reason.TLS_UNTRUSTED
     elif "SSL" in text:
         reason = Reason.TLS

@@ -79,7 +79,7 @@ def parse_endpoint(target: str, *, default_port: int = 0) -> Endpoint:
     host, port_text = target, ""
     if target.startswith("["):
         host, closing, rest = target[1:].partition("]")
-        if not closing or (rest and not rest.startswith(":")):
+        if not closing or ":" not in host or (rest and not rest.startswith(":")):
             raise UnableToParse("target", gettext("Write it as [address]:port"))
         port_text = rest[1:]
     elif target.count(":") == 1:

@@ -59,10 +59,13 @@ class Glance:
 
     def has_expiring_certificate(self, now: datetime) -> bool:
         """Whether its certificate runs out within `CERTIFICATE_DAYS`."""
-        expires_at = self.certificate_expires_at
-        return expires_at is not None and expires_at < now + timedelta(
-            days=CERTIFICATE_DAYS
-        )
+        return expires_soon(self.certificate_expires_at, now=now)
+
+
+def expires_soon(expires_at: datetime | None, *, now: datetime) -> bool:
+    """Whether a certificate runs out within `CERTIFICATE_DAYS` days, or has already."""
+    soon = now + timedelta(days=CERTIFICATE_DAYS)
+    return expires_at is not None and expires_at < soon
 
 
 def glances(*, monitors: MonitorQuerySet, now: datetime) -> list[Glance]:

@@ -24,22 +24,32 @@ WINDOWS: Mapping[str, timedelta] = {
     "90d": timedelta(days=90),
 }
 
-# The stretches of time of some monitors since `oldest`, up to `now`. The open interval
-# is split where nothing vouches for it any more. Intervals touch, so everything that
-# reaches past `oldest` begins at or after the last one begun before it: that lets the
-# index (monitor, started_at) skip the years before.
+# The stretches of time of some monitors since `oldest`, up to `now`; the open interval
+# is followed by unknown where nothing vouches for it any more. Intervals touch, so
+# everything that reaches past `oldest` begins at or after the last one begun before it:
+# that lets the index (monitor, started_at) skip the years before.
 _STRETCHES = """
-stretches AS (
-    SELECT asked.monitor_id, part.status, part.began, part.ended
+vouching AS (
+    SELECT asked.monitor_id, open_one.started_at,
+        CASE
+            WHEN open_one.status IN ('paused', 'maintenance', 'pending')
+                OR state.fresh_until IS NULL THEN %(now)s
+            ELSE least(greatest(state.fresh_until, open_one.started_at), %(now)s)
+        END AS vouched_until
     FROM asked
+    JOIN monitors_statusinterval open_one ON open_one.monitor_id = asked.monitor_id
+        AND open_one.ended_at IS NULL AND open_one.started_at < %(now)s
     LEFT JOIN monitors_monitorstate state ON state.monitor_id = asked.monitor_id
+), stretches AS (
+    SELECT asked.monitor_id,
+        CASE stretch.status WHEN 'pending' THEN 'unknown' ELSE stretch.status END
+            AS status,
+        greatest(stretch.started_at, %(oldest)s) AS began,
+        least(coalesce(stretch.ended_at, vouching.vouched_until), %(now)s) AS ended
+    FROM asked
+    LEFT JOIN vouching ON vouching.monitor_id = asked.monitor_id
     CROSS JOIN LATERAL (
-        SELECT ledger.status, ledger.started_at, ledger.ended_at,
-            CASE
-                WHEN ledger.status IN ('paused', 'maintenance', 'pending')
-                    OR state.fresh_until IS NULL THEN %(now)s
-                ELSE least(greatest(state.fresh_until, ledger.started_at), %(now)s)
-            END AS vouched_until
+        SELECT ledger.status, ledger.started_at, ledger.ended_at
         FROM monitors_statusinterval ledger
         WHERE ledger.monitor_id = asked.monitor_id
             AND ledger.started_at < %(now)s
@@ -50,29 +60,24 @@ stretches AS (
                     AND before.started_at <= %(oldest)s
             ), '-infinity')
     ) stretch
-    CROSS JOIN LATERAL (VALUES
-        (
-            CASE stretch.status WHEN 'pending' THEN 'unknown' ELSE stretch.status END,
-            greatest(stretch.started_at, %(oldest)s),
-            least(coalesce(stretch.ended_at, stretch.vouched_until), %(now)s)
-        ),
-        (
-            'unknown',
-            greatest(stretch.vouched_until, %(oldest)s),
-            CASE WHEN stretch.ended_at IS NULL THEN %(now)s END
-        )
-    ) part (status, began, ended)
-    WHERE part.ended > part.began
+    WHERE least(coalesce(stretch.ended_at, vouching.vouched_until), %(now)s)
+        > greatest(stretch.started_at, %(oldest)s)
+    UNION ALL
+    SELECT monitor_id, 'unknown', greatest(vouched_until, %(oldest)s), %(now)s
+    FROM vouching
+    WHERE vouched_until < %(now)s
 )
 """
 
 _SUMS = f"""
 WITH asked AS (SELECT unnest(%(monitor_ids)s::bigint[]) AS monitor_id), {_STRETCHES}
 SELECT stretches.monitor_id, span.name, stretches.status,
-    sum(extract(epoch FROM stretches.ended - greatest(stretches.began, span.start)))
+    sum(extract(epoch FROM
+        least(stretches.ended, span.stop) - greatest(stretches.began, span.start)))
 FROM stretches
-JOIN unnest(%(names)s::text[], %(starts)s::timestamptz[]) AS span (name, start)
-    ON stretches.ended > span.start
+JOIN unnest(%(names)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+    AS span (name, start, stop)
+    ON stretches.ended > span.start AND stretches.began < span.stop
 GROUP BY 1, 2, 3
 """  # noqa: S608 no outside text
 
@@ -97,18 +102,27 @@ WITH asked AS (
                     < array_position(%(worst_first)s, merged.status::text)
         ), '{{}}'::tstzmultirange) AS spans
     FROM merged
+), calendars AS (
+    SELECT zone, array_agg(day ORDER BY day) AS days,
+        array_agg(start ORDER BY day) AS starts, array_agg(stop ORDER BY day) AS stops
+    FROM unnest(
+        %(zones)s::text[], %(days)s::date[], %(starts)s::timestamptz[],
+        %(ends)s::timestamptz[]
+    ) AS local_day (zone, day, start, stop)
+    GROUP BY 1
 )
-SELECT layers.service_id, local_day.day, layers.status,
-    sum(extract(epoch FROM upper(span) - lower(span)))
+SELECT layers.service_id, calendars.days[nth], layers.status,
+    sum(extract(epoch FROM
+        least(upper(span), stops[nth]) - greatest(lower(span), starts[nth])))
 FROM layers
 JOIN incidents_service service ON service.id = layers.service_id
-JOIN unnest(
-    %(zones)s::text[], %(days)s::date[], %(starts)s::timestamptz[],
-    %(ends)s::timestamptz[]
-) AS local_day (zone, day, start, stop) ON local_day.zone = service.time_zone
-CROSS JOIN LATERAL unnest(
-    layers.spans * tstzmultirange(tstzrange(local_day.start, local_day.stop))
-) AS span
+JOIN calendars ON calendars.zone = service.time_zone
+CROSS JOIN LATERAL unnest(layers.spans) AS span
+-- Most spans lie within one day, found by bisection.
+CROSS JOIN LATERAL generate_series(
+    greatest(width_bucket(lower(span), starts), 1), width_bucket(upper(span), starts)
+) AS nth
+WHERE least(upper(span), stops[nth]) > greatest(lower(span), starts[nth])
 GROUP BY 1, 2, 3
 """  # noqa: S608 no outside text
 
@@ -161,16 +175,8 @@ def uptimes(
     windows: Mapping[str, timedelta] = WINDOWS,
 ) -> dict[int, dict[str, Uptime]]:
     """Return the `Uptime` of each monitor in each window that ends now; one query."""
-    seconds = _sum_seconds(
-        _SUMS,
-        {
-            "monitor_ids": list(monitor_ids),
-            "now": now,
-            "oldest": now - max(windows.values()),
-            "names": list(windows),
-            "starts": [now - length for length in windows.values()],
-        },
-    )
+    periods = {name: (now - length, now) for name, length in windows.items()}
+    seconds = _sum_periods(monitor_ids, periods, now)
     return {
         monitor_id: {
             name: _uptime(length.total_seconds(), seconds[monitor_id, name])
@@ -180,20 +186,42 @@ def uptimes(
     }
 
 
-def service_days(
-    *, zones: Mapping[int, str], day_count: int, now: datetime
-) -> dict[int, list[DayUptime]]:
-    """Return for each service its last local days, oldest first; one query.
+def monitor_days(
+    *, monitor_id: int, zone: str, day_count: int, now: datetime
+) -> list[DayUptime]:
+    """Return the last local days of a monitor, oldest first; one query.
 
-    `zones`: the time zone of each service asked for, by its id. The present day ends
-    now. A service counts, at each moment, as the worst of its monitors.
+    The present day ends now.
+    """
+    lines = _local_days(zone=zone, days_ago=range(day_count), now=now)
+    periods = {day.isoformat(): (start, end) for day, start, end in lines}
+    seconds = _sum_periods([monitor_id], periods, now)
+    return [
+        DayUptime(
+            day=day,
+            uptime=_uptime(
+                (end - start).total_seconds(), seconds[monitor_id, day.isoformat()]
+            ),
+        )
+        for day, start, end in lines
+    ]
+
+
+def service_days(
+    *, zones: Mapping[int, str], days_ago: range, now: datetime
+) -> dict[int, list[DayUptime]]:
+    """Return for each service some local days, oldest first; one query.
+
+    `zones`: the time zone of each service asked for, by its id. `days_ago`: which days,
+    0 being the present one, which ends now. A service counts, at each moment, as the
+    worst of its monitors.
     """
     borders = {
-        zone: _last_days(zone=zone, day_count=day_count, now=now)
+        zone: _local_days(zone=zone, days_ago=days_ago, now=now)
         for zone in set(zones.values())
     }
-    if not borders:
-        return {}
+    if not borders or not days_ago:
+        return {service_id: [] for service_id in zones}
     rows = [(zone, *line) for zone, lines in borders.items() for line in lines]
     seconds = _sum_seconds(
         _SERVICE_DAYS,
@@ -220,18 +248,37 @@ def service_days(
     }
 
 
-def _last_days(
-    *, zone: str, day_count: int, now: datetime
+def _local_days(
+    *, zone: str, days_ago: range, now: datetime
 ) -> list[tuple[date, datetime, datetime]]:
-    """Return (day, start, end) of the last local days, the present one ending now."""
+    """Return (day, start, end) of local days, oldest first, the present one ending now."""
     info = ZoneInfo(zone)
     today = timezone.localtime(now, info).date()
-    days = [today - timedelta(days=back) for back in range(day_count - 1, -1, -1)]
+    days = [today - timedelta(days=back) for back in sorted(days_ago, reverse=True)]
     lines = []
     for day in days:
         start, end = day_borders(day=day, zone=info)
         lines.append((day, start, min(end, now)))
     return lines
+
+
+def _sum_periods(
+    monitor_ids: Sequence[int],
+    periods: Mapping[str, tuple[datetime, datetime]],
+    now: datetime,
+) -> defaultdict[tuple[int, Any], dict[str, float]]:
+    starts = [start for start, _ in periods.values()]
+    return _sum_seconds(
+        _SUMS,
+        {
+            "monitor_ids": list(monitor_ids),
+            "now": now,
+            "oldest": min(starts),
+            "names": list(periods),
+            "starts": starts,
+            "ends": [end for _, end in periods.values()],
+        },
+    )
 
 
 def _sum_seconds(

@@ -65,6 +65,7 @@ class Row:
     strip: list[Interval]
     observed_until: datetime | None
     spark: Spark
+    has_expiring_certificate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ def _rows(shown: list[Glance], now: datetime) -> list[Row]:
                 getattr(monitors[glance.monitor_id], "state", None)
             ),
             spark=lines[glance.monitor_id],
+            has_expiring_certificate=glance.has_expiring_certificate(now),
         )
         for glance in shown
         # Deleted between two of the queries.

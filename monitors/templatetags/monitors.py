@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django import template
@@ -11,7 +12,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from monitors import drawing
+from monitors.headline import phase_names
+from monitors.queries.latency import PHASES, Latency
 from monitors.queries.listing import STRIP, Row
+from monitors.status import Status
 from monitors.uptime import DayUptime, Uptime
 from t4g_portal.lib import wording
 
@@ -28,6 +32,26 @@ def day_bars(days: Sequence[DayUptime]) -> SafeString:
 def sparkline(values: Sequence[float | None]) -> SafeString:
     """`{{ values|sparkline }}`: a small line with gaps."""
     return drawing.sparkline(values)
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseKey:
+    """What a color of the latency picture stands for, with its mean."""
+
+    css: str
+    name: str
+    ms: float
+
+
+@register.filter
+def phase_keys(latency: Latency) -> list[PhaseKey]:
+    """`{{ latency|phase_keys }}`: the phases that happened, in their order."""
+    names = phase_names()
+    return [
+        PhaseKey(css=f"ops-phase-{number}", name=names[phase], ms=mean_ms)
+        for number, phase in enumerate(PHASES, start=1)
+        if (mean_ms := latency.mean_phases_ms.get(phase, 0)) > 0
+    ]
 
 
 @register.filter
@@ -89,13 +113,28 @@ def uptime_short(value: Uptime) -> SafeString:
 @register.filter
 def formula(value: Uptime) -> str:
     """`{{ uptime|formula }}`: how the figure comes about, in words."""
-    return _(
-        "(up %(up)s + degraded %(degraded)s) ÷ (up + degraded + down %(down)s),"
-        " rounded down. Not counted: unknown %(unknown)s, maintenance %(maintenance)s."
-    ) % {
-        "up": wording.duration(value.up_s),
-        "degraded": wording.duration(value.degraded_s),
-        "down": wording.duration(value.down_s),
-        "unknown": wording.duration(value.unknown_s),
-        "maintenance": wording.duration(value.maintenance_s),
+    counted = (
+        (Status.UP, value.up_s),
+        (Status.DEGRADED, value.degraded_s),
+        (Status.DOWN, value.down_s),
+    )
+    others = (
+        (Status.UNKNOWN, value.unknown_s),
+        (Status.MAINTENANCE, value.maintenance_s),
+        (Status.PAUSED, value.paused_s),
+    )
+    said = _("(up + degraded) ÷ (up + degraded + down), rounded down: %(lengths)s.") % {
+        "lengths": _lengths(counted)
     }
+    left_out = _lengths(others)
+    if not left_out:
+        return said
+    return f"{said} {_('Not counted: %(lengths)s.') % {'lengths': left_out}}"
+
+
+def _lengths(parts: Iterable[tuple[Status, float]]) -> str:
+    return ", ".join(
+        f"{str(status.label).lower()} {wording.duration(seconds)}"
+        for status, seconds in parts
+        if seconds >= 1
+    )

@@ -111,7 +111,7 @@ class Attempt(models.Model):
 
     class Outcome(models.TextChoices):
         SENT = "sent", _("Sent")
-        TEMPORARY = "temporary", _("Will be tried again")
+        TEMPORARY = "temporary", _("Temporary failure")
         PERMANENT = "permanent", _("Refused for good")
         # The process died between sending and recording: perhaps sent.
         LOST = "lost", _("Outcome unknown")

@@ -56,8 +56,12 @@ def _candidate(row: RowSpec, stored: Any) -> Candidate:
             return columns[name].stored(row.values[name])
         return columns[name].reveal(stored)
 
+    before = (
+        {} if stored is None else {c.name: c.get(stored) for c in row.table.columns}
+    )
     return Candidate(
         values=row.values,
+        before=before,
         parts={
             name: [part.values for part in parts] for name, parts in row.parts.items()
         },

@@ -7,7 +7,6 @@ aware datetime; a reference is the natural key of what it refers to.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping as Names
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from t4g_portal.configuration.document import Items, Kind, Mapping, Node, Scalar, plain
 from t4g_portal.configuration.problems import UnableToRead
+from t4g_portal.configuration.values import canonical, one_line, shown, shown_node
 from t4g_portal.lib.secrets import EncryptedTextField, UnableToDecrypt
 
 
@@ -160,14 +160,14 @@ class JsonColumn(Column):
     def convert(self, node: Node) -> Any:
         if not isinstance(node, Mapping):
             raise UnableToRead(_("Names with values are expected."))
-        return _canonical(plain(node))
+        return canonical(plain(node))
 
     def get(self, row: Any) -> Any:
-        return _canonical(getattr(row, self.name))
+        return canonical(getattr(row, self.name))
 
     def is_same(self, row: Any, value: Any) -> bool:
         # In Python 1 == True; in the file they are not the same.
-        return _line_of(self.get(row)) == _line_of(value)
+        return one_line(self.get(row)) == one_line(value)
 
 
 class TextListColumn(Column):
@@ -248,7 +248,7 @@ class ReferenceListColumn(ReferenceColumn):
         return sorted(_texts(node))
 
     def get(self, row: Any) -> Any:
-        if row.pk is None:
+        if row._state.adding:
             return []
         others = getattr(row, self.name).all()
         return sorted(str(getattr(other, self.target_key)) for other in others)
@@ -346,34 +346,6 @@ _TYPES: list[tuple[type[Any], type[Column]]] = [
     (models.JSONField, JsonColumn),
     (ArrayField, TextListColumn),
 ]
-
-
-def shown(value: Any) -> str:
-    """Return a value in one line of bounded length, control characters escaped."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    text = _line_of(value)
-    return text if len(text) <= 120 else f"{text[:119]}…"
-
-
-def shown_node(node: Node) -> str:
-    """Return a node as written, in one line of bounded length."""
-    return shown(node.text if isinstance(node, Scalar) else plain(node))
-
-
-def _line_of(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def _canonical(value: Any) -> Any:
-    """PostgreSQL keeps 1.0 and 1e2 as numbers without telling how they were written."""
-    if isinstance(value, dict):
-        return {key: _canonical(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
 
 
 def _reference(node: Node) -> str:

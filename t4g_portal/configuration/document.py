@@ -234,7 +234,7 @@ class _Reader:
 
 
 def _line_of_error(error: yaml.MarkedYAMLError, *, line_count: int) -> int:
-    marks = [error.problem_mark, error.context_mark]
+    marks: list[Any] = [error.problem_mark, error.context_mark]
     if "end of stream" in str(error.problem):
         # What never ends is wrong where it begins.
         marks.reverse()
@@ -243,7 +243,8 @@ def _line_of_error(error: yaml.MarkedYAMLError, *, line_count: int) -> int:
 
 
 def _line(event: yaml.Event) -> int:
-    return int(event.start_mark.line) + 1
+    mark: Any = event.start_mark
+    return int(mark.line) + 1
 
 
 def _scalar(event: Any) -> Scalar:

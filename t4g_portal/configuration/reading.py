@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from django.utils.translation import gettext as _
 
 from t4g_portal.configuration import document
-from t4g_portal.configuration.columns import Column, SecretColumn, shown
+from t4g_portal.configuration.columns import Column, SecretColumn
 from t4g_portal.configuration.document import Items, Kind, Node, Scalar
 from t4g_portal.configuration.problems import Problem, UnableToRead
 from t4g_portal.configuration.tables import RowSpec, Section, Table
+from t4g_portal.configuration.values import shown
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class _Reader:
 
     def read(self, root: document.Mapping) -> Reading:
         known = {section.name: section for section in self.sections}
-        rows = {section.name: [] for section in self.sections}
+        rows: dict[str, list[RowSpec]] = {each.name: [] for each in self.sections}
         for name, node in root.entries.items():
             if name in known:
                 rows[name] = self._rows(known[name], node)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import models
 
-from t4g_portal.configuration.columns import ReferenceColumn, ReferenceListColumn
+from t4g_portal.configuration.columns import ReferenceColumn
 from t4g_portal.configuration.tables import Section
 
 
@@ -49,17 +49,14 @@ class Stock:
 
 
 def _queryset(section: Section) -> models.QuerySet[Any]:
-    queryset = section.model._default_manager.defer(*section.secrets())
+    rows: models.QuerySet[Any] = section.model._default_manager.all()
     for column in section.columns:
-        if isinstance(column, ReferenceListColumn):
-            queryset = queryset.prefetch_related(column.name)
-        elif isinstance(column, ReferenceColumn):
-            queryset = queryset.select_related(column.name)
+        if isinstance(column, ReferenceColumn):
+            # Only their names: referred rows have secrets too.
+            others = column.target._default_manager.only(column.target_key)
+            rows = rows.prefetch_related(models.Prefetch(column.name, queryset=others))
     for part in section.parts:
         order = (part.position, "pk") if part.position else ("pk",)
-        queryset = queryset.prefetch_related(
-            models.Prefetch(
-                part.name, queryset=part.model._default_manager.order_by(*order)
-            )
-        )
-    return queryset
+        children = part.model._default_manager.order_by(*order)
+        rows = rows.prefetch_related(models.Prefetch(part.name, queryset=children))
+    return rows.defer(*section.secrets())

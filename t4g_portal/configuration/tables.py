@@ -13,9 +13,9 @@ from t4g_portal.configuration.columns import (
     ReferenceColumn,
     SecretColumn,
     column_for,
-    shown,
 )
 from t4g_portal.configuration.problems import Problem
+from t4g_portal.configuration.values import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,12 @@ class Fault:
 class Candidate:
     """A row as it would become, for a section's check.
 
-    `secret(column)` returns the new secret, or else the one already stored.
+    `before` holds the stored row's values, nothing when there is none; `secret(column)`
+    returns the new secret, or else the one already stored.
     """
 
     values: Mapping[str, Any]
+    before: Mapping[str, Any]
     parts: Mapping[str, Sequence[Mapping[str, Any]]]
     secret: Callable[[str], str]
 

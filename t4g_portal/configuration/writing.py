@@ -17,12 +17,12 @@ from t4g_portal.configuration.columns import (
     Column,
     ReferenceColumn,
     ReferenceListColumn,
-    shown,
 )
 from t4g_portal.configuration.problems import Problem
 from t4g_portal.configuration.report import Change, Report, RowChange, SectionReport
 from t4g_portal.configuration.stock import Stock
 from t4g_portal.configuration.tables import Part, RowSpec, Section, Table
+from t4g_portal.configuration.values import shown
 
 
 class _LostReference(Exception):
@@ -107,7 +107,7 @@ class Writer:
 
     def _save(self, spec: RowSpec, row: Any, **fixed: Any) -> list[Change]:
         """Put the values of `spec` into a row, new or not, and save what differs."""
-        is_new = row.pk is None
+        is_new = row._state.adding
         differing = [
             column
             for column in spec.table.columns

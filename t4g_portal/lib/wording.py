@@ -11,10 +11,17 @@ from decimal import ROUND_DOWN, Decimal
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 MINUTE_S = 60
 HOUR_S = 3600
 DAY_S = 86_400
+_LENGTHS = {
+    "d": gettext_noop("%(count)d d"),
+    "h": gettext_noop("%(count)d h"),
+    "min": gettext_noop("%(count)d min"),
+    "s": gettext_noop("%(count)d s"),
+}
 # What stands where there is no figure.
 NOTHING = "–"
 
@@ -44,13 +51,8 @@ def _parts(seconds: int) -> list[str]:
 
 
 def _say(count: int, unit: str) -> str:
-    words = {
-        "d": _("%(count)d d"),
-        "h": _("%(count)d h"),
-        "min": _("%(count)d min"),
-        "s": _("%(count)d s"),
-    }
-    return (words[unit] % {"count": count}).replace(" ", "\u00a0")
+    said = _(_LENGTHS[unit]) % {"count": count}
+    return said.replace(" ", "\u00a0")
 
 
 def ago(moment: datetime, *, now: datetime) -> str:
@@ -77,6 +79,15 @@ def clock(moment: datetime, *, now: datetime) -> str:
     if abs(today.date() - local.date()) < timedelta(days=300):
         return date_format(local, "j M, H:i")
     return date_format(local, "j M Y, H:i")
+
+
+def span(start: datetime, end: datetime, *, now: datetime) -> str:
+    """Say a stretch of time: "14:02:10 – 14:05:00", "28 Feb, 14:02 – 14:05"."""
+    first, last = timezone.localtime(start), timezone.localtime(end)
+    is_one_day = first.date() == last.date()
+    if is_one_day and first.date() != timezone.localtime(now).date():
+        return f"{clock(start, now=now)} – {date_format(last, 'H:i')}"
+    return f"{clock(start, now=now)} – {clock(end, now=now)}"
 
 
 def absolute(moment: datetime) -> str:

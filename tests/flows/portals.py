@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,8 +54,6 @@ def import_config(portal: Portal, text: str, **environment: str) -> None:
 
 def manage(portal: Portal, *arguments: str, **environment: str) -> str:
     """Run a management command beside the running portal."""
-    import os
-
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
@@ -74,29 +74,30 @@ def manage(portal: Portal, *arguments: str, **environment: str) -> str:
 
 def printed_password(log: Path) -> str:
     """The first admin's password, which `make run` prints once."""
-    found = re.search(r"[Pp]assword:?\s+(\S+)", log.read_text())
+    found = re.search(r"password {2,}(\S+)", log.read_text())
     assert found, log.read_text()
     return found.group(1)
 
 
-def sign_in(portal: Portal) -> httpx.Client:
+@contextmanager
+def signed_in(portal: Portal) -> Iterator[httpx.Client]:
     """A browser without a screen, signed in as the first admin."""
-    client = httpx.Client(
+    with httpx.Client(
         base_url=f"http://127.0.0.1:{portal.port}", follow_redirects=True, timeout=15
-    )
-    client.get("/admin/login/")
-    answer = client.post(
-        "/admin/login/",
-        data={
-            "username": "admin",
-            "password": printed_password(portal.data_dir.parent / "portal.log"),
-            "csrfmiddlewaretoken": client.cookies["csrftoken"],
-            "next": "/",
-        },
-    )
-    assert answer.status_code == 200, answer.text
-    assert "sessionid" in client.cookies
-    return client
+    ) as client:
+        client.get("/admin/login/")
+        answer = client.post(
+            "/admin/login/",
+            data={
+                "username": "admin",
+                "password": printed_password(portal.data_dir.parent / "portal.log"),
+                "csrfmiddlewaretoken": client.cookies["csrftoken"],
+                "next": "/",
+            },
+        )
+        assert answer.status_code == 200, answer.text
+        assert "sessionid" in client.cookies
+        yield client
 
 
 def press(client: httpx.Client, path: str, **fields: str) -> httpx.Response:

@@ -13,6 +13,8 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
+from bench.portal import free_port
+
 
 class Shop:
     """A service that is healthy, returns 500, or hangs, as it is told."""
@@ -96,9 +98,10 @@ class MailHost:
 
     def __init__(self) -> None:
         self.messages: list[email.message.Message] = []
-        self._controller = Controller(self, hostname="127.0.0.1", port=0)
+        # aiosmtpd connects to itself once, so it can't choose the port.
+        self.port = free_port()
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self._controller.start()
-        self.port = self._controller.server.sockets[0].getsockname()[1]
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         self.messages.append(email.message_from_bytes(envelope.content))
@@ -141,5 +144,5 @@ class _Server(ThreadingHTTPServer):
 
 def _serve(handler: type[BaseHTTPRequestHandler], port: int = 0) -> _Server:
     server = _Server(("127.0.0.1", port), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     return server

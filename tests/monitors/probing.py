@@ -99,7 +99,8 @@ async def serving(
 
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Accept, and never say a word."""
-    await asyncio.Event().wait()
+    while await reader.read(65536):
+        pass
 
 
 def saying(*pieces: bytes, pause_s: float = 0.0) -> Handler:

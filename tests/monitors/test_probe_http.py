@@ -426,12 +426,12 @@ def test_a_closed_port_is_refused(loop):
 
 @LOOPS
 def test_a_silent_server_times_out_with_the_phases_so_far(loop):
-    result = ask(hang, loop=loop, timeout_s=0.15)
+    result = ask(hang, loop=loop, timeout_s=0.3)
 
     assert result.outcome is Outcome.FAILED
     assert result.reason == Reason.TIMEOUT
     assert result.message == (
-        "No answer within 0.15 s;"
+        "No answer within 0.3 s;"
         f" connect {result.phases.connect_ms:.0f} ms, waiting for the first byte"
     )
 
@@ -439,10 +439,10 @@ def test_a_silent_server_times_out_with_the_phases_so_far(loop):
 @LOOPS
 def test_a_port_that_does_not_answer_times_out_while_connecting(loop):
     with black_hole() as port:
-        request = probe("http", f"http://127.0.0.1:{port}/", timeout_s=0.15)
+        request = probe("http", f"http://127.0.0.1:{port}/", timeout_s=0.3)
         result = run(request, loop=loop)
 
-    assert result.message == "No answer within 0.15 s; connecting"
+    assert result.message == "No answer within 0.3 s; connecting"
 
 
 @LOOPS
@@ -450,7 +450,7 @@ def test_a_silent_handshake_times_out_in_tls(loop):
     async def scenario():
         async with serving(hang) as port:
             url = f"https://127.0.0.1:{port}/"
-            return await probe("http", url, timeout_s=0.15)
+            return await probe("http", url, timeout_s=0.3)
 
     result = run(scenario(), loop=loop)
 
@@ -461,7 +461,7 @@ def test_a_silent_handshake_times_out_in_tls(loop):
 def test_a_dripping_body_does_not_outlast_the_deadline():
     drip = saying_for_ever(b"x", first=http_answer(b"", length=1000), pause_s=0.02)
 
-    result = ask(drip, timeout_s=0.2)
+    result = ask(drip, timeout_s=0.3)
 
     assert result.reason == Reason.TIMEOUT
     assert result.message.endswith("reading the answer")
@@ -530,11 +530,11 @@ def test_a_broken_answer_is_a_result(loop, sent, reason):
     assert result.reason == reason
 
 
-def test_what_is_not_http_is_shown():
-    result = ask(saying(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"))
+def test_another_protocol_is_noticed_at_once_and_shown():
+    result = ask(saying_for_ever(b"", first=b"SSH-2.0-OpenSSH_9.2", pause_s=1))
 
     assert result.message == "The answer is not valid HTTP"
-    assert "SSH-2.0-OpenSSH_9.2" in result.excerpt
+    assert result.excerpt == "SSH-2.0-OpenSSH_9.2"
 
 
 @LOOPS
@@ -602,25 +602,23 @@ def test_crumbs_of_one_byte_use_up_the_allowance():
 
 def test_a_flood_leaves_the_loop_to_others():
     async def scenario():
-        gaps = []
+        turns = 0
 
         async def watch():
-            last = asyncio.get_running_loop().time()
+            nonlocal turns
             while True:
+                turns += 1
                 await asyncio.sleep(0)
-                now = asyncio.get_running_loop().time()
-                gaps.append(now - last)
-                last = now
 
-        body = b"1\r\nx\r\n" * 40_000
-        flood = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body
+        crumbs = b"1\r\nx\r\n" * 40_000
+        flood = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + crumbs
         async with serving(saying(flood)) as port:
             watcher = asyncio.create_task(watch())
-            await probe("http", f"http://127.0.0.1:{port}/")
+            await probe("http", f"http://127.0.0.1:{port}/", timeout_s=30.0)
             watcher.cancel()
-        return max(gaps)
+        return turns
 
-    assert run(scenario()) < 0.1
+    assert run(scenario()) > 40_000 / 64
 
 
 def test_json_of_a_cut_answer_is_not_judged():

@@ -70,7 +70,7 @@ def tell(monitor, now, story, *, step_s=20):
     make = {"+": passed, "-": failed, "?": offline}
     for number, letter in enumerate(story, start=1):
         moment = now + timedelta(seconds=number * step_s)
-        recording.record(findings=[make[letter](monitor, moment)])
+        recording.record(findings=[make[letter](monitor, moment)], now=moment)
 
 
 def ledger(monitor):
@@ -149,8 +149,14 @@ def test_time_in_which_we_were_offline_becomes_unknown(now):
     tell(monitor, now, "+" + "?" * 20)
 
     watching.expire_stale(now=now + timedelta(seconds=420))
-    recording.record(findings=[passed(monitor, now + timedelta(seconds=440))])
-    recording.record(findings=[passed(monitor, now + timedelta(seconds=460))])
+    recording.record(
+        findings=[passed(monitor, now + timedelta(seconds=440))],
+        now=now + timedelta(seconds=440),
+    )
+    recording.record(
+        findings=[passed(monitor, now + timedelta(seconds=460))],
+        now=now + timedelta(seconds=460),
+    )
 
     assert ledger(monitor)[1:] == [
         ("up", now + timedelta(seconds=20), now + timedelta(seconds=80)),
@@ -183,8 +189,8 @@ def test_recording_a_batch_twice_changes_nothing(now):
     tell(monitor, now, "+")
     batch = [passed(monitor, now + timedelta(seconds=80))]
 
-    first = recording.record(findings=batch)
-    second = recording.record(findings=batch)
+    first = recording.record(findings=batch, now=now)
+    second = recording.record(findings=batch, now=now)
 
     assert (first.steady_count, second.steady_count) == (1, 0)
     assert second.ignored_count == 1
@@ -196,12 +202,12 @@ def test_still_up_costs_the_same_for_any_number(now, django_assert_num_queries):
     monitors = [make_watched(now, service=service) for _ in range(30)]
     for seconds in (20, 80):
         batch = [passed(m, now + timedelta(seconds=seconds)) for m in monitors]
-        recording.record(findings=batch)
+        recording.record(findings=batch, now=now)
     batch = [passed(m, now + timedelta(seconds=140)) for m in monitors]
 
-    # Savepoint, lock, update, release; COPY isn't counted.
-    with django_assert_num_queries(4):
-        recorded = recording.record(findings=batch)
+    # Savepoint, lock, COPY, update, release.
+    with django_assert_num_queries(5):
+        recorded = recording.record(findings=batch, now=now)
 
     assert recorded.steady_count == 30
 
@@ -223,7 +229,8 @@ def test_words_that_change_are_kept_again(now):
     recording.record(
         findings=[
             failed(monitor, now + timedelta(seconds=60), reason=1, message="No answer")
-        ]
+        ],
+        now=now,
     )
 
     assert ResultDetail.objects.count() == 2
@@ -244,7 +251,7 @@ def test_a_result_of_a_deleted_monitor_is_let_go(now):
     finding = passed(monitor, now + timedelta(seconds=20))
     monitor.delete()
 
-    assert recording.record(findings=[finding]).ignored_count == 1
+    assert recording.record(findings=[finding], now=now).ignored_count == 1
 
 
 def test_an_unconfirmed_failure_is_asked_again_soon(now):
@@ -254,7 +261,7 @@ def test_an_unconfirmed_failure_is_asked_again_soon(now):
     monitor.slot.next_slot_at = now + timedelta(hours=1)
     monitor.slot.save()
 
-    recording.record(findings=[failed(monitor, now + timedelta(seconds=40))])
+    recording.record(findings=[failed(monitor, now + timedelta(seconds=40))], now=now)
 
     monitor.slot.refresh_from_db()
     assert monitor.slot.next_slot_at == now + timedelta(seconds=60)
@@ -267,7 +274,7 @@ def test_a_storage_error_leaves_nothing_half_done(now):
 
     # There is no partition so far ahead, so the COPY at the very end fails.
     with pytest.raises(DatabaseError):
-        recording.record(findings=[failed(monitor, far)])
+        recording.record(findings=[failed(monitor, far)], now=far)
     connection.check_constraints()
 
     assert MonitorState.objects.get(monitor=monitor).failure_count == 2
@@ -279,7 +286,8 @@ def test_a_storm_is_one_incident_a_service(now):
     monitors = [make_watched(now, service=service) for _ in range(60)]
     for seconds in (20, 40, 60):
         recording.record(
-            findings=[failed(m, now + timedelta(seconds=seconds)) for m in monitors]
+            findings=[failed(m, now + timedelta(seconds=seconds)) for m in monitors],
+            now=now + timedelta(seconds=seconds),
         )
 
     assert Incident.objects.count() == 1

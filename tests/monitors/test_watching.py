@@ -65,7 +65,9 @@ def test_switching_on_starts_over(now):
 
     Monitor.objects.filter(pk=monitor.pk).update(is_enabled=True)
     watching.pause_and_resume(now=later)
-    recording.record(findings=[passed(monitor, later + timedelta(seconds=5))])
+    recording.record(
+        findings=[passed(monitor, later + timedelta(seconds=5))], now=later
+    )
 
     assert [status for status, *_ in ledger(monitor)] == ["paused", "pending", "up"]
 
@@ -132,6 +134,19 @@ def test_a_heartbeat_that_pings_is_up(now):
     watching.take_heartbeats(now=now + timedelta(seconds=2))
 
     assert MonitorState.objects.get().status == "up"
+
+
+def test_a_heartbeat_is_unknown_only_while_we_were_away(now):
+    monitor = make_watched(now, kind="heartbeat", target="", options={})
+    HeartbeatPing.objects.create(monitor=monitor, at=now, kind="success")
+    watching.watch(now=now + timedelta(seconds=2))
+    back = now + timedelta(minutes=20)
+
+    watching.watch(now=back)
+
+    statuses = [row[0] for row in ledger(monitor)]
+    assert statuses == ["up", "unknown", "up"]
+    assert ledger(monitor)[-1] == ("up", back, None)
 
 
 def test_blindness_is_told_once_and_ends(now):

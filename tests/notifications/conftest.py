@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.factories import make_user
 from tests.notifications.servers import MailHost, Receiver, Slack, running
 
 SECRET_PATH = "/services/T0CANARY1/B0CANARY2/canaryCanaryCanary3"
@@ -32,3 +33,10 @@ def mail_host(settings: Any) -> Iterator[MailHost]:
     settings.EMAIL_USE_TLS = False
     yield host
     host.stop()
+
+
+@pytest.fixture
+def admin(client: Any) -> Any:
+    """A browser in which an administrator is signed in."""
+    client.force_login(make_user(is_superuser=True))
+    return client

@@ -6,6 +6,8 @@ import itertools
 from datetime import datetime
 from typing import Any
 
+from django.urls import reverse
+
 from notifications import services
 from notifications.message import Fact, Message
 from notifications.models import Attempt, Channel, Notification
@@ -58,3 +60,13 @@ def outcomes(notification: Notification) -> list[str]:
 def details(notification: Notification) -> list[str]:
     attempts = Attempt.objects.filter(notification=notification).order_by("pk")
     return list(attempts.values_list("detail", flat=True))
+
+
+def page(name: str, *args: Any) -> str:
+    """The address of an admin page of this room."""
+    return reverse(f"admin:notifications_{name}", args=args)
+
+
+def text_of(response: Any) -> str:
+    assert response.status_code == 200
+    return str(response.content.decode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import json
 import re
@@ -175,6 +176,7 @@ class _AnyPort(Controller):
     """aiosmtpd greets itself before it knows which port it got."""
 
     def _trigger_server(self) -> None:
+        assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
         super()._trigger_server()
 
@@ -208,7 +210,7 @@ class MailHost:
         if reply.startswith("250"):
             self.raw.append(envelope.original_content)
             self.mails.append(
-                email.message_from_bytes(envelope.original_content, policy=modern)  # type: ignore[arg-type]
+                email.message_from_bytes(envelope.original_content, policy=modern)
             )
         return reply
 

@@ -39,11 +39,14 @@ def test_a_page_never_waits_less_than_a_second_or_longer_than_its_bound(
 
 
 def test_the_receivers_wish_is_honored_but_not_for_ever():
-    wished = {"attempt_count": 1, "jitter": 0.5}
+    def delay_s(asked_s: float, *, is_paging: bool) -> float:
+        return retry_delay_s(
+            attempt_count=1, is_paging=is_paging, jitter=0.5, retry_after_s=asked_s
+        )
 
-    assert retry_delay_s(is_paging=True, retry_after_s=77, **wished) == 77
-    assert retry_delay_s(is_paging=True, retry_after_s=86_400, **wished) == 900
-    assert retry_delay_s(is_paging=False, retry_after_s=86_400, **wished) == 3600
+    assert delay_s(77, is_paging=True) == 77
+    assert delay_s(86_400, is_paging=True) == 900
+    assert delay_s(86_400, is_paging=False) == 3600
 
 
 def test_retry_after_is_read_as_seconds_and_as_a_date(now):

@@ -9,12 +9,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from urllib.parse import quote
+from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 from django.db import connection, connections
 
 from notifications import delivery, services
+from notifications.claiming import claim_due
 from notifications.delivery import deliver_due
 from notifications.models import Notification
 from tests.factories import make_channel
@@ -90,20 +92,21 @@ def test_many_senders_at_once_send_every_message_once_and_threads_in_order(
         assert in_thread_order == sorted(in_thread_order)
 
 
-def test_one_destination_gets_one_message_at_a_time(now, receiver):
-    gate = threading.Event()
-    receiver.answers.append(Answer(200, gate=gate))
-    channel = make_webhook_channel(receiver.url)
-    for _ in range(3):
-        make_notification(now=now, channel=channel)
+def test_no_row_is_claimed_twice_however_many_ask(now):
+    for _ in range(150):
+        make_notification(now=now)
+    start = threading.Barrier(4)
+    claimed: list[int] = []
 
-    with in_thread(lambda: deliver_due(now=now)):
-        receiver.arrived.wait(10)
-        assert deliver_due(now=now).claimed == 0
-        assert len(receiver.requests) == 1
-        gate.set()
+    def work() -> None:
+        start.wait()
+        while claims := claim_due(now=now, free_slots={5: 2}, at_most=2):
+            claimed.extend(claim.notification_id for claim in claims)
 
-    assert len(receiver.requests) == 3
+    with in_thread(work), in_thread(work), in_thread(work):
+        work()
+
+    assert sorted(claimed) == sorted(Notification.objects.values_list("pk", flat=True))
 
 
 @pytest.mark.parametrize(
@@ -184,9 +187,8 @@ deliver_due(now=timezone.now())
 
 
 def start_delivering_process() -> subprocess.Popen[bytes]:
-    database = connection.settings_dict
-    host = quote(str(database["HOST"]), safe="/")
-    url = f"postgresql://{database['USER']}@/{database['NAME']}?host={host}"
+    database = str(connection.settings_dict["NAME"])
+    url = urlsplit(settings.DATABASE_URL)._replace(path=f"/{database}").geturl()
     return subprocess.Popen(
         [sys.executable, "-c", DELIVER],
         env={

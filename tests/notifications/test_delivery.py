@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from datetime import timedelta
 
 import pytest
@@ -18,7 +17,6 @@ from t4g_portal.lib.models import LoopCycle
 from tests.factories import make_channel, make_contact, make_user
 from tests.notifications.making import (
     details,
-    make_message,
     make_notification,
     make_slack_channel,
     make_webhook_channel,
@@ -273,155 +271,6 @@ def test_one_refused_recipient_is_noted_on_the_channel(now, mail_host):
     assert reread(row).status == Status.SENT
     assert "gone@example.org" in reread(row).outcome
     assert "gone@example.org" in ChannelState.objects.get(channel=channel).error
-
-
-def test_a_recovery_never_overtakes_its_opening(now, slack):
-    slack.answers.append(Answer(503))
-    channel = make_slack_channel(slack.url)
-    opening = make_notification(
-        now=now,
-        channel=channel,
-        message=make_message(title="Down", thread_key="t", is_first_in_thread=True),
-    )
-    deliver_due(now=now)
-    recovery = make_notification(
-        now=now,
-        channel=channel,
-        # A faster lane doesn't help it past its opening either.
-        lane=Lane.PAGING,
-        message=make_message(title="Up", thread_key="t"),
-    )
-
-    deliver_due(now=now)
-    assert reread(recovery).status == Status.QUEUED
-    assert len(slack.requests) == 1
-
-    deliver_due(now=reread(opening).next_attempt_at)
-    titles = [one.json["text"] for one in slack.requests[1:]]
-    assert titles == ["🔴 P0 · Down", "🔴 P0 · Up"]
-    assert reread(recovery).status == Status.SENT
-
-
-def test_a_failing_thread_holds_up_neither_other_threads_nor_other_channels(
-    now, slack, receiver
-):
-    slack.answers.append(Answer(503))
-    channel, other = make_slack_channel(slack.url), make_webhook_channel(receiver.url)
-    for destination in (channel, other):
-        make_notification(
-            now=now, channel=destination, message=make_message(thread_key="t")
-        )
-    deliver_due(now=now)
-    same_thread = make_notification(
-        now=now, channel=channel, message=make_message(thread_key="t")
-    )
-    other_thread = make_notification(
-        now=now, channel=channel, message=make_message(thread_key="u")
-    )
-    other_channel = make_notification(
-        now=now, channel=other, message=make_message(thread_key="t")
-    )
-
-    deliver_due(now=now)
-
-    assert reread(same_thread).status == Status.QUEUED
-    assert reread(other_thread).status == Status.SENT
-    assert reread(other_channel).status == Status.SENT
-
-
-def test_a_scheduled_message_does_not_hold_up_its_thread(now, slack):
-    channel = make_slack_channel(slack.url)
-    message = make_message(thread_key="t")
-    make_notification(
-        now=now, channel=channel, message=message, not_before=now + timedelta(hours=1)
-    )
-    due = make_notification(now=now, channel=channel, message=message)
-
-    deliver_due(now=now)
-
-    assert reread(due).status == Status.SENT
-
-
-def test_a_dead_opening_lets_the_recovery_go(now, slack):
-    slack.answers.append(Answer(404, "no_service"))
-    channel = make_slack_channel(slack.url)
-    message = make_message(thread_key="t")
-    make_notification(now=now, channel=channel, message=message)
-    recovery = make_notification(now=now, channel=channel, message=message)
-
-    deliver_due(now=now)
-
-    assert reread(recovery).status == Status.SENT
-
-
-def test_pages_leave_before_bulk_of_the_same_channel(now, slack):
-    channel = make_slack_channel(slack.url)
-    for title, lane in (("bulk", Lane.BULK), ("page", Lane.PAGING)):
-        make_notification(
-            now=now,
-            channel=channel,
-            lane=lane,
-            message=make_message(title=title, priority=""),
-        )
-
-    deliver_due(now=now)
-
-    assert [one.json["text"] for one in slack.requests] == ["🔴 page", "🔴 bulk"]
-
-
-def test_a_slow_receiver_holds_up_nobody_else(now, slack, receiver):
-    gate = threading.Event()
-    slack.answers.append(Answer(200, gate=gate))
-    slow = make_notification(now=now, channel=make_slack_channel(slack.url))
-    quick = [
-        make_notification(now=now, channel=make_webhook_channel(receiver.url))
-        for _ in range(12)
-    ]
-    done = threading.Thread(target=open_when, args=(gate, receiver.requests, 12))
-    done.start()
-
-    result = deliver_due(now=now)
-
-    done.join()
-    # The gate opens only after all the others have arrived.
-    assert result.sent == 13
-    assert reread(slow).status == Status.SENT
-    assert {reread(row).status for row in quick} == {Status.SENT}
-
-
-def open_when(gate, arrived, count):
-    tick = threading.Event()
-    for _ in range(2000):
-        if len(arrived) >= count:
-            break
-        tick.wait(0.01)
-    gate.set()
-
-
-def test_no_lane_takes_the_senders_of_another(now, slack, receiver):
-    """Every sender of the paging lane hangs, and the others work on."""
-    gate = threading.Event()
-    slack.answers.extend(Answer(200, gate=gate) for _ in range(20))
-    for number in range(20):
-        make_notification(
-            now=now,
-            channel=make_slack_channel(f"{slack.url}{number}"),
-            lane=Lane.PAGING,
-        )
-    others = [
-        make_notification(
-            now=now, channel=make_webhook_channel(receiver.url), lane=lane
-        )
-        for lane in (Lane.NORMAL, Lane.BULK)
-    ]
-    done = threading.Thread(target=open_when, args=(gate, receiver.requests, 2))
-    done.start()
-
-    result = deliver_due(now=now)
-
-    done.join()
-    assert result.sent == 22
-    assert {reread(row).status for row in others} == {Status.SENT}
 
 
 def test_a_round_stops_at_its_limit(now, slack):

@@ -14,7 +14,6 @@ from notifications.message import Fact
 from notifications.transports import smtp
 from notifications.transports.base import Destination, TransportError
 from notifications.transports.email import EmailTransport
-from t4g_portal.lib import egress
 from tests.notifications.making import make_message
 from tests.notifications.servers import MailHost, refuse_login
 
@@ -289,7 +288,3 @@ def test_facts_keep_their_lines_in_html(mail_host):
     send(make_message(facts=(Fact("Trace", "a\nb"),)))
 
     assert "a<br>b" in mail_host.mails[0].get_body(("html",)).get_content()
-
-
-def test_the_shared_tls_context_is_the_portals_own():
-    assert smtp.ssl_context is egress.ssl_context

@@ -301,7 +301,6 @@ def test_a_broker_that_is_down_fails_nobody_and_is_left_alone_for_a_while(
     monkeypatch.setattr(wakeup, "_paused_until", 0.0)
     broken = current_app.connection_for_write("redis://127.0.0.1:1/0")
     monkeypatch.setattr(current_app, "connection_for_write", lambda *_, **__: broken)
-    monkeypatch.setattr(current_app.amqp, "_producer_pool", None)
 
     for _ in range(2):
         with django_capture_on_commit_callbacks(execute=True):

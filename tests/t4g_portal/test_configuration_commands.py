@@ -92,3 +92,10 @@ def test_missing_file_is_an_error_in_words(tmp_path: Path):
         "",
         True,
     )
+
+
+def test_endless_file_is_refused():
+    err, error = refused("/dev/zero")
+
+    assert "larger than 1024 KiB" in err
+    assert error == "1 problem; nothing was written."

@@ -97,7 +97,8 @@ def test_only_changed_columns_are_written():
     take_in(SHOP)
     monitor = Monitor.objects.get()
 
-    with connection.execute_wrapper(_remember(statements := [])):
+    statements: list[str] = []
+    with connection.execute_wrapper(_remember(statements)):
         take_in(SHOP.replace("https://example.org", "https://example.net"))
 
     [update] = [sql for sql in statements if sql.startswith('UPDATE "monitors_monitor')]
@@ -182,7 +183,7 @@ def test_channels_of_a_priority_follow_the_file():
     take_in(text)
     report = take_in(text.replace("[B, A]", "[B]"))
 
-    assert diff(report)[2:] == ['channels: ["A", "B"] → ["B"]']
+    assert diff(report)[-2:] == ["~ p0", 'channels: ["A", "B"] → ["B"]']
     assert [c.name for c in PriorityRule.objects.get().channels.all()] == ["B"]
 
 
@@ -285,6 +286,51 @@ def test_secret_in_the_file_is_refused_without_showing_it():
     assert line == 4
     assert "secret_env" in message
     assert "canary" not in message
+
+
+AUTHENTICATED = """
+services: [{slug: s, name: S}]
+monitors:
+  - name: M
+    service: s
+    kind: http
+    target: https://example.org/a
+    options: {auth: bearer}
+    secret_env: TOKEN
+"""
+
+
+def test_stored_secret_is_not_taken_to_another_host():
+    take_in(AUTHENTICATED, environ={"TOKEN": "one"})
+    without = AUTHENTICATED.replace("    secret_env: TOKEN\n", "")
+
+    take_in(without.replace("/a", "/b"))
+    [(line, message)] = refusals(without.replace("example.org", "example.net"))
+    take_in(
+        AUTHENTICATED.replace("example.org", "example.net"), environ={"TOKEN": "two"}
+    )
+
+    assert (line, "another host" in message) == (6, True)
+    monitor = Monitor.objects.get()
+    assert (monitor.target, monitor.secret) == ("https://example.net/a", "two")
+
+
+def test_host_may_change_where_no_secret_is_stored():
+    take_in(SHOP)
+
+    take_in(SHOP.replace("example.org", "example.net"))
+
+    assert Monitor.objects.get().target == "https://example.net"
+
+
+def test_secret_whose_key_is_lost_is_replaced(settings):
+    take_in(AUTHENTICATED, environ={"TOKEN": "one"})
+    settings.PORTAL_DATA_KEYS = "k9:" + "A" * 43
+
+    report = take_in(AUTHENTICATED, environ={"TOKEN": "one"})
+
+    assert diff(report)[-1] == "secret_env: … → from TOKEN"
+    assert Monitor.objects.get().secret == "one"
 
 
 # --- Refusals -----------------------------------------------------------------------
@@ -442,7 +488,46 @@ def test_bad_row_is_refused_by_its_number(old: str, new: str, number: int, said:
             3,
             "second time; first in line 2",
         ),
-        ("thresholds:\n  - name: A\n    measure: latency", 3, "critical_bound"),
+        ("thresholds:\n  - name: A\n    measure: latency", 2, "critical_bound"),
+        *(
+            (f"thresholds:\n  - name: A\n    measure: {values}", line, said)
+            for values, line, said in [
+                ("down\n    series_name: a", 4, "about monitors"),
+                (
+                    "latency\n    critical_bound: 5\n    warning_bound: 5",
+                    5,
+                    "warning must come before",
+                ),
+                (
+                    "tls_days\n    comparison: below\n    critical_bound: 7\n"
+                    "    warning_bound: 3",
+                    6,
+                    "warning must come before",
+                ),
+                (
+                    "latency\n    warning_bound: 5\n    clear_bound: 6",
+                    5,
+                    "good side",
+                ),
+                (
+                    "tls_days\n    comparison: below\n    warning_bound: 5\n"
+                    "    clear_bound: 4",
+                    6,
+                    "good side",
+                ),
+                (
+                    "series\n    series_name: a\n    tag: b\n    warning_bound: 1",
+                    5,
+                    "has no monitor",
+                ),
+                (
+                    "series\n    series_name: a\n    warning_bound: 1\n"
+                    "    series_labels:\n      zone: 5",
+                    7,
+                    "series_labels.zone: Put it in quotes",
+                ),
+            ]
+        ),
         (
             "thresholds:\n  - name: A\n    measure: down\n    for_count: 0",
             4,
@@ -579,16 +664,3 @@ def test_dry_run_finds_what_only_the_database_refuses():
 
     with pytest.raises(Exception, match="already exists"):
         take_in(SHOP, is_dry_run=True)
-
-
-def test_import_reads_a_fixed_number_of_times(django_assert_max_num_queries):
-    for number in range(30):
-        make_monitor(name=f"M{number}", target="https://example.org")
-    services = "".join(
-        f"  - {{slug: {s.slug}, name: {s.name}}}\n" for s in Service.objects.all()
-    )
-
-    with django_assert_max_num_queries(20):
-        report = take_in(f"services:\n{services}")
-
-    assert report.is_empty

@@ -19,7 +19,7 @@ from t4g_portal.configuration.exporting import export
 from t4g_portal.configuration.problems import UnableToImport
 from t4g_portal.configuration.sections import SECTIONS
 from t4g_portal.lib.models import SeededKey
-from tests.factories import make_service
+from tests.factories import make_monitor, make_service
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +48,15 @@ def test_second_seed_is_quiet_and_asks_once(django_assert_num_queries):
 
     assert (out, err) == ("", "")
     assert export() == before
+
+
+def test_switched_off_seed_makes_nothing(settings):
+    settings.PORTAL_SEED = False
+
+    out, _ = run_seed()
+
+    assert out == "PORTAL_SEED is off: nothing is seeded.\n"
+    assert not SeededKey.objects.exists()
 
 
 def test_edited_row_stays_edited():
@@ -90,6 +99,15 @@ def test_row_that_somebody_made_before_is_left_as_it_is():
     service = Service.objects.get(slug="frontend")
     assert (service.name, service.is_public) == ("Our site", False)
     assert service.monitors.filter(name="Frontend").exists()
+
+
+def test_row_of_the_same_name_with_a_secret_of_its_own_is_no_obstacle():
+    make_monitor(name="Frontend", secret="token", target="https://example.org")
+
+    out, err = run_seed()
+
+    assert ("6 services" in out, err) == (True, "")
+    assert Monitor.objects.get(name="Frontend").target == "https://example.org"
 
 
 def test_new_row_of_a_later_guide_is_added_without_what_was_deleted(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
@@ -47,6 +48,14 @@ def _check_monitor(candidate: Candidate) -> Iterator[Fault]:
         registry.get(kind).check_target(values["target"])
     except UnableToParse as error:
         yield Fault("target", error.message)
+    if _takes_secret_elsewhere(candidate):
+        yield Fault(
+            "target",
+            _(
+                "It leads to another host, and the stored secret is not sent there. Name"
+                " the new one in secret_env, or clear the old one in the admin."
+            ),
+        )
     try:
         registry.parse_options(kind, values["options"])
     except UnableToParse as error:
@@ -61,6 +70,21 @@ def _check_monitor(candidate: Candidate) -> Iterator[Fault]:
             registry.check_subject(kind, spec)
         except UnableToParse as error:
             yield Fault(error.field, error.message, part="assertions", index=index)
+
+
+def _takes_secret_elsewhere(candidate: Candidate) -> bool:
+    if not candidate.before or candidate.values["secret"] is not None:
+        return False
+    old, new = (
+        _place(values["target"]) for values in (candidate.before, candidate.values)
+    )
+    return old != new and bool(candidate.secret("secret"))
+
+
+def _place(target: str) -> str:
+    """Return the part of a target that says who gets the secret."""
+    parts = urlsplit(target)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else target
 
 
 def _check_times(values: Any) -> Iterator[Fault]:
@@ -82,18 +106,44 @@ def _check_times(values: Any) -> Iterator[Fault]:
 def _check_threshold(candidate: Candidate) -> Iterator[Fault]:
     values = candidate.values
     measure = values["measure"]
-    has_bound = values["critical_bound"] is not None or (
-        values["warning_bound"] is not None
-    )
     if values["for_count"] < 1:
         yield Fault("for_count", _("Give at least 1."))
-    if measure != "down" and not has_bound:
-        yield Fault("measure", _("Give it a critical_bound or a warning_bound."))
     if measure in {"series", "no_data"}:
-        if not values["series_name"]:
-            yield Fault("series_name", _("Name the series."))
-        if values["service"] is None:
-            yield Fault("service", _("Name the service whose incident it opens."))
+        yield from _check_series(values)
+    elif values["series_name"]:
+        yield Fault("series_name", _("This measure is about monitors. Leave it out."))
+    if measure != "down":
+        yield from _check_bounds(values)
+
+
+def _check_series(values: Any) -> Iterator[Fault]:
+    if not values["series_name"]:
+        yield Fault("series_name", _("Name the series."))
+    if values["service"] is None:
+        yield Fault("service", _("Name the service whose incident it opens."))
+    for name in ("monitor", "tag"):
+        if values[name]:
+            yield Fault(name, _("A series has no monitor. Leave it out."))
+    for label, value in values["series_labels"].items():
+        if not isinstance(value, str):
+            yield Fault("series_labels", _("Put it in quotes."), inside=label)
+
+
+def _check_bounds(values: Any) -> Iterator[Fault]:
+    # Turned round where low is bad, so that more is always worse.
+    sign = -1 if values["comparison"] == "below" else 1
+    critical, warning, clear = (
+        None if values[name] is None else sign * values[name]
+        for name in ("critical_bound", "warning_bound", "clear_bound")
+    )
+    bounds = [bound for bound in (critical, warning) if bound is not None]
+    if not bounds:
+        yield Fault("critical_bound", _("Give it, or a warning_bound, or both."))
+        return
+    if critical is not None and warning is not None and warning >= critical:
+        yield Fault("warning_bound", _("The warning must come before the critical."))
+    if clear is not None and clear > min(bounds):
+        yield Fault("clear_bound", _("It must lie on the good side of the bounds."))
 
 
 def _check_window(candidate: Candidate) -> Iterator[Fault]:
@@ -103,7 +153,8 @@ def _check_window(candidate: Candidate) -> Iterator[Fault]:
     for column, message in validate_time_zone(time_zone=values["time_zone"]).items():
         yield Fault(column, message)
     try:
-        validate_recurrence(values["recurrence"])
+        if values["recurrence"]:
+            validate_recurrence(values["recurrence"])
     except UnableToRepeat as error:
         yield Fault("recurrence", str(error))
 

@@ -134,12 +134,17 @@ class _Backend(httpcore.NetworkBackend):
             if remaining_s <= 0:
                 break
             share_s = remaining_s / (len(addresses) - position)
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            # Not socket.create_connection: it would ask the resolver once more.
+            sock = socket.socket(family, socket.SOCK_STREAM)
             try:
-                sock = socket.create_connection((address, port), timeout=share_s)
+                sock.settimeout(share_s)
+                sock.connect((address, port))
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError as exc:
+                sock.close()
                 failure = exc
                 continue
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return _Stream(sock, deadline=self._deadline)
         raise failure
 

@@ -115,6 +115,24 @@ class GuardedStream(asyncio.Protocol):
         if data and not self._transport.is_closing():
             self._transport.write(data)
 
+    def _begin_handshake(
+        self, context: ssl.SSLContext, server_name: str
+    ) -> asyncio.Future[float]:
+        """Say hello; the result is the time stamp of the end of the handshake."""
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_name
+        )
+        self._handshake = handshake = asyncio.get_running_loop().create_future()
+        # Whoever spoke before the handshake doesn't speak TLS: let OpenSSL say so.
+        for early in self._chunks:
+            self._incoming.write(early)
+        self._chunks.clear()
+        self._buffered_bytes = 0
+        self.first_byte_at = self.last_byte_at = 0.0
+        self._shake_hands()
+        return handshake
+
     def _settle_handshake(self, exc: BaseException | None = None) -> None:
         handshake, self._handshake = self._handshake, None
         if handshake is None or handshake.done():
@@ -161,19 +179,8 @@ class GuardedStream(asyncio.Protocol):
         self.recorder.stage = Stage.TLS
         if self.is_ended:
             raise self._error or ConnectionResetError(errno.ECONNRESET, "Closed")
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_hostname=server_name
-        )
-        self._handshake = handshake = asyncio.get_running_loop().create_future()
-        for early in self._chunks:
-            self._incoming.write(early)
-        self._chunks.clear()
-        self._buffered_bytes = 0
-        self.first_byte_at = self.last_byte_at = 0.0
-        self._shake_hands()
         try:
-            self.ready_at = await handshake
+            self.ready_at = await self._begin_handshake(context, server_name)
         except BaseException:
             self.abort()
             raise

@@ -1,11 +1,13 @@
 """`{% load portal %}`: times and figures in templates, said as `lib.wording` says them.
 
-`ago` and `clock` make a `<time>` whose title is the full moment. All take None.
+`ago` and `clock` make a `<time>` whose title is the full moment. What isn't there, None
+or the empty text of a missing attribute, is shown as a dash.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from django import template
 from django.utils import timezone
@@ -15,12 +17,13 @@ from django.utils.safestring import SafeString
 from t4g_portal.lib import wording
 
 register = template.Library()
+Value = TypeVar("Value")
 
 
 @register.filter
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
     """`{{ at|ago }}`: "4 min ago" or "in 2 h"."""
-    if moment is None:
+    if not moment:
         return wording.NOTHING
     return _time(moment, wording.ago(moment, now=now or timezone.now()))
 
@@ -28,15 +31,26 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
 @register.filter
 def clock(moment: datetime | None, now: datetime | None = None) -> str:
     """`{{ at|clock }}`: "14:02:10" today, "28 Feb, 14:02" before."""
-    if moment is None:
+    if not moment:
         return wording.NOTHING
     return _time(moment, wording.clock(moment, now=now or timezone.now()))
+
+
+@register.simple_tag
+def span(start: datetime, end: datetime, now: datetime) -> SafeString:
+    """`{% span start end now %}`: "28 Feb, 14:02 – 14:05", both in full in the title."""
+    return format_html(
+        '<span title="{} – {}">{}</span>',
+        wording.absolute(start),
+        wording.absolute(end),
+        wording.span(start, end, now=now),
+    )
 
 
 @register.filter
 def absolute(moment: datetime | None) -> str:
     """`{{ at|absolute }}`: the full moment as plain text, for a title."""
-    return wording.NOTHING if moment is None else wording.absolute(moment)
+    return wording.absolute(moment) if moment else wording.NOTHING
 
 
 @register.filter
@@ -48,19 +62,23 @@ def zone(moment: datetime) -> str:
 @register.filter
 def duration(length: float | timedelta | None) -> str:
     """`{{ seconds|duration }}`: "3 min 20 s"."""
-    return wording.duration(length)
+    return wording.duration(_known(length))
 
 
 @register.filter
 def ms(value: float | None) -> str:
     """`{{ latency|ms }}`: "420 ms"."""
-    return wording.milliseconds(value)
+    return wording.milliseconds(_known(value))
 
 
 @register.filter
 def percent(ratio: float | None, digits: int = 2) -> str:
     """`{{ ratio|percent }}`: "99.95 %", rounded down."""
-    return wording.percent(ratio, digits=digits)
+    return wording.percent(_known(ratio), digits=digits)
+
+
+def _known(value: Value) -> Value | None:
+    return None if value == "" else value
 
 
 def _time(moment: datetime, text: str) -> SafeString:

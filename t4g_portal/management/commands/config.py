@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from t4g_portal.configuration.document import MAX_BYTES
 from t4g_portal.configuration.exporting import export
 from t4g_portal.configuration.importing import import_configuration
 from t4g_portal.configuration.problems import UnableToImport
@@ -52,7 +53,7 @@ class Command(BaseCommand):
 
     def _import(self, file: str, *, is_dry_run: bool) -> None:
         try:
-            data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+            data = _read(file)
         except OSError as error:
             raise CommandError(f"{file}: {error.strerror}.") from error
         try:
@@ -72,3 +73,11 @@ class Command(BaseCommand):
             self.stdout.write("Nothing to change.")
         elif is_dry_run:
             self.stdout.write("Dry run: nothing was written.")
+
+
+def _read(file: str) -> bytes:
+    """Return no more than it takes to see that a file is too large."""
+    if file == "-":
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    with Path(file).open("rb") as source:
+        return source.read(MAX_BYTES + 1)

@@ -31,7 +31,8 @@ class Command(BaseCommand):
         self._wait_for_database()
         self._migrate()
         self._collect_static()
-        call_command("seed")
+        if settings.PORTAL_SEED:
+            call_command("seed")
         self._make_admin()
 
     def _wait_for_database(self) -> None:

@@ -18,7 +18,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Replace this process: the launcher needs none of the apps we have loaded."""
-        sys.stdout.flush()
         # A relative directory would mean another one after the change below.
         os.environ["PORTAL_DATA_DIR"] = str(settings.DATA_DIR)
         os.chdir(settings.BASE_DIR)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
@@ -18,6 +19,9 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.PORTAL_SEED:
+            self.stdout.write("PORTAL_SEED is off: nothing is seeded.")
+            return
         try:
             seeded = seed(now=timezone.now())
         except UnableToImport as error:

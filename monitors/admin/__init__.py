@@ -1,0 +1,7 @@
+"""What ops edit of monitors, and what the engine wrote to look at."""
+
+from __future__ import annotations
+
+from monitors.admin import monitor, records, threshold, windows
+
+__all__ = ["monitor", "records", "threshold", "windows"]

@@ -1,0 +1,206 @@
+"""Monitors: pick a kind, then fill in what that kind asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from django.views.decorators.debug import sensitive_post_parameters
+from unfold.admin import ModelAdmin, TabularInline
+
+from monitors.forms import PROBED_ONLY, AssertionForm, bind, option_names
+from monitors.models import Assertion, Monitor
+from monitors.probes import registry
+from monitors.queries.shown import shown_status
+from t4g_portal.lib.pages import render_page
+from t4g_portal.lib.templatetags.portal import duration
+
+
+class AssertionInline(TabularInline):  # type: ignore[misc]
+    model = Assertion
+    form = AssertionForm
+    fields = ["position", "subject", "argument", "operator", "expected"]
+    ordering_field = "position"
+    hide_ordering_field = True
+    ordering = ["position", "pk"]
+    extra = 0
+
+    def get_formset(
+        self, request: HttpRequest, obj: Monitor | None = None, **kwargs: Any
+    ) -> Any:
+        bound = type(
+            "AssertionForm", (AssertionForm,), {"kind_name": _kind(request, obj)}
+        )
+        return super().get_formset(request, obj, form=bound, **kwargs)
+
+
+@admin.register(Monitor)
+class MonitorAdmin(ModelAdmin):  # type: ignore[misc]
+    list_display = ["name", "state", "service", "kind", "every", "tag_list"]
+    list_filter = ["service", "kind", "is_enabled"]
+    search_fields = ["name", "target", "service__name"]
+    ordering = ["service__position", "service__name", "name"]
+    list_per_page = 100
+    actions = ["pause", "resume"]
+    warn_unsaved_form = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Monitor]:
+        # Deferred: lists and forms never hold a secret, readable or not.
+        queryset: QuerySet[Monitor] = super().get_queryset(request)
+        return (
+            queryset.defer("secret")
+            .annotate(has_secret=~Q(secret=""))
+            .select_related("service", "state")
+        )
+
+    def view_on_site(self, obj: Monitor) -> str:
+        return reverse("monitors:detail", args=[obj.pk])
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Monitor | None = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        kwargs["form"] = bind(
+            kind=_kind(request, obj),
+            may_allow_private=request.user.has_perm("monitors.use_private_targets"),
+        )
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Monitor | None = None) -> Any:
+        kind = _kind(request, obj)
+        sets = [
+            (
+                None,
+                {
+                    "fields": [
+                        "name",
+                        "service",
+                        "target",
+                        "tags",
+                        "runbook_url",
+                        "is_enabled",
+                    ]
+                },
+            ),
+            (registry.get(kind).label, {"fields": option_names(kind)}),
+            (_("Secret"), {"fields": ["new_secret", "clear_secret"]}),
+            (
+                _("Timing"),
+                {
+                    "fields": [
+                        ("interval_s", "timeout_s"),
+                        ("failures_to_down", "successes_to_up"),
+                        "retry_interval_s",
+                        "may_use_private_targets",
+                    ]
+                },
+            ),
+        ]
+        if not registry.get(kind).is_passive:
+            return [(title, part) for title, part in sets if part["fields"]]
+        return [
+            (title, {"fields": [name for name in part["fields"] if name != "target"]})
+            for title, part in sets
+            if not set(_flat(part["fields"])) <= set(PROBED_ONLY)
+        ]
+
+    def get_inlines(self, request: HttpRequest, obj: Monitor | None = None) -> Any:
+        has_subjects = bool(registry.get(_kind(request, obj)).subjects)
+        return [AssertionInline] if has_subjects else []
+
+    @method_decorator(sensitive_post_parameters("new_secret"))
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        may_add = object_id is not None or self.has_add_permission(request)
+        if object_id is None and may_add and not _asked_kind(request):
+            return self._pick_kind(request)
+        context = dict(extra_context or {})
+        if object_id is None:
+            context["title"] = _("Add a monitor: %(kind)s") % {
+                "kind": registry.get(_kind(request, None)).label
+            }
+        answer: HttpResponse = super().changeform_view(
+            request, object_id, form_url, context
+        )
+        return answer
+
+    def _pick_kind(self, request: HttpRequest) -> HttpResponse:
+        return render_page(
+            request,
+            "admin/monitors/monitor/pick_kind.html",
+            {"probes": [registry.get(kind) for kind in registry.kinds()]},
+            title=_("Add a monitor"),
+        )
+
+    @admin.display(description=_("state"), ordering="state__status")
+    def state(self, monitor: Monitor) -> SafeString:
+        status = shown_status(getattr(monitor, "state", None), timezone.now())
+        return render_to_string("_status.html", {"status": status})
+
+    @admin.display(description=_("interval"), ordering="interval_s")
+    def every(self, monitor: Monitor) -> str:
+        return "" if monitor.is_heartbeat else duration(monitor.interval_s)
+
+    @admin.display(description=_("tags"))
+    def tag_list(self, monitor: Monitor) -> str:
+        return ", ".join(monitor.tags)
+
+    @admin.action(description=_("Pause"), permissions=["change"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Monitor]) -> None:
+        count = queryset.filter(is_enabled=True).update(is_enabled=False)
+        self.message_user(
+            request,
+            ngettext("%(count)d monitor paused.", "%(count)d monitors paused.", count)
+            % {"count": count},
+            messages.SUCCESS,
+        )
+
+    @admin.action(description=_("Resume"), permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Monitor]) -> None:
+        count = queryset.filter(is_enabled=False).update(is_enabled=True)
+        self.message_user(
+            request,
+            ngettext("%(count)d monitor resumed.", "%(count)d monitors resumed.", count)
+            % {"count": count},
+            messages.SUCCESS,
+        )
+
+
+def _asked_kind(request: HttpRequest) -> str:
+    asked = request.GET.get("kind", "")
+    return asked if asked in registry.kinds() else ""
+
+
+def _kind(request: HttpRequest, obj: Monitor | None) -> str:
+    """Return the kind of a monitor, or the one asked for when it is new.
+
+    A stored kind without a probe any more is shown as the first one: its options
+    can't be read, and what is saved is checked.
+    """
+    kind = obj.kind if obj is not None else _asked_kind(request)
+    return kind if kind in registry.kinds() else registry.kinds()[0]
+
+
+def _flat(fields: Any) -> list[str]:
+    return [
+        name
+        for part in fields
+        for name in (part if isinstance(part, tuple) else (part,))
+    ]

@@ -1,0 +1,141 @@
+"""What the engine wrote, and the two small tables beside it that people edit."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+
+from monitors.admin.look_only import LookOnlyAdmin
+from monitors.models import (
+    ControlTarget,
+    HeartbeatPing,
+    LocationState,
+    ResultDetail,
+    Series,
+    StatusInterval,
+    ThresholdState,
+)
+from monitors.sentences import say_series, say_value
+from t4g_portal.lib.templatetags.portal import ago, duration
+
+
+@admin.register(ControlTarget)
+class ControlTargetAdmin(ModelAdmin):  # type: ignore[misc]
+    """What tells us that our own network works."""
+
+    list_display = ["host", "port", "is_enabled"]
+    search_fields = ["host"]
+    ordering = ["host", "port"]
+
+
+@admin.register(Series)
+class SeriesAdmin(LookOnlyAdmin):
+    list_display = ["name", "shown_labels", "last", "last_seen", "source"]
+    list_filter = ["source"]
+    search_fields = ["name", "labels_key", "source"]
+    ordering = ["name", "labels_key"]
+
+    @admin.display(description=_("labels"), ordering="labels_key")
+    def shown_labels(self, series: Series) -> str:
+        return series.labels_key.replace(",", ", ")
+
+    @admin.display(description=_("last value"), ordering="last_value")
+    def last(self, series: Series) -> str:
+        if series.last_value is None:
+            return "–"
+        return f"{series.last_value:g}\u00a0{series.unit}".strip()
+
+    @admin.display(description=_("last sample"), ordering="last_at")
+    def last_seen(self, series: Series) -> str:
+        return ago(series.last_at)
+
+
+@admin.register(StatusInterval)
+class StatusIntervalAdmin(LookOnlyAdmin):
+    list_display = ["monitor", "state", "started_at", "ended_at", "length", "message"]
+    list_filter = ["status", "monitor__service"]
+    list_select_related = ["monitor"]
+    search_fields = ["monitor__name", "message"]
+    date_hierarchy = "started_at"
+    ordering = ["-started_at", "-pk"]
+
+    @admin.display(description=_("state"), ordering="status")
+    def state(self, interval: StatusInterval) -> SafeString:
+        return render_to_string("_status.html", {"status": interval.status})
+
+    @admin.display(description=_("length"))
+    def length(self, interval: StatusInterval) -> str:
+        if interval.ended_at is None:
+            return str(_("so far"))
+        return duration(interval.ended_at - interval.started_at)
+
+
+@admin.register(ResultDetail)
+class ResultDetailAdmin(LookOnlyAdmin):
+    list_display = ["at", "monitor", "message", "failed_assertion"]
+    list_filter = ["monitor__service"]
+    list_select_related = ["monitor"]
+    search_fields = ["monitor__name", "message", "failed_assertion"]
+    date_hierarchy = "at"
+    ordering = ["-at", "-pk"]
+
+
+@admin.register(ThresholdState)
+class ThresholdStateAdmin(LookOnlyAdmin):
+    list_display = ["threshold", "subject", "level", "shown_value", "since_ago"]
+    list_filter = ["level", "threshold"]
+    list_select_related = ["threshold", "monitor", "series"]
+    search_fields = ["threshold__name", "monitor__name", "series__name"]
+    ordering = ["level", "-since"]
+
+    @admin.display(description=_("on"))
+    def subject(self, state: ThresholdState) -> str:
+        if state.monitor is not None:
+            return state.monitor.name
+        if state.series is not None:
+            return say_series(state.series.name, state.series.labels)
+        return "–"
+
+    @admin.display(description=_("value"), ordering="value")
+    def shown_value(self, state: ThresholdState) -> str:
+        if state.value is None:
+            return "–"
+        return say_value(state.threshold.measure, state.value)
+
+    @admin.display(description=_("since"), ordering="since")
+    def since_ago(self, state: ThresholdState) -> str:
+        return ago(state.since)
+
+
+@admin.register(LocationState)
+class LocationStateAdmin(LookOnlyAdmin):
+    list_display = ["name", "is_blind", "changed", "checked"]
+
+    @admin.display(description=_("since"), ordering="changed_at")
+    def changed(self, location: LocationState) -> str:
+        return ago(location.changed_at)
+
+    @admin.display(description=_("last looked"), ordering="checked_at")
+    def checked(self, location: LocationState) -> str:
+        return ago(location.checked_at)
+
+
+@admin.register(HeartbeatPing)
+class HeartbeatPingAdmin(LookOnlyAdmin):
+    list_display = ["at", "monitor", "kind", "exit_code", "beginning"]
+    list_filter = ["kind", "monitor__service"]
+    list_select_related = ["monitor"]
+    search_fields = ["monitor__name", "body"]
+    date_hierarchy = "at"
+    ordering = ["-at", "-pk"]
+
+    def get_queryset(self, request: HttpRequest):  # type: ignore[no-untyped-def]
+        return super().get_queryset(request).defer("monitor__secret")
+
+    @admin.display(description=_("body"))
+    def beginning(self, ping: HeartbeatPing) -> str:
+        return ping.body[:80]

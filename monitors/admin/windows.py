@@ -1,0 +1,163 @@
+"""Maintenance windows, with when they come next."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+
+from monitors import maintenance
+from monitors.forms import TagsField
+from monitors.models import MaintenanceWindow
+from t4g_portal.lib.templatetags.portal import clock, duration, span
+
+_LOOK_AHEAD = timedelta(days=366)
+_SHOWN_COUNT = 5
+
+
+class WindowForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A window that recurs as somebody can expect, over something."""
+
+    tags = TagsField(label=_("Tags"), help_text=_("Separated by commas."))
+
+    class Meta:
+        model = MaintenanceWindow
+        fields = [
+            "name",
+            "is_enabled",
+            "starts_at",
+            "duration_s",
+            "recurrence",
+            "time_zone",
+            "monitors",
+            "services",
+            "tags",
+            "note",
+        ]
+
+    def clean_time_zone(self) -> str:
+        """Check the name."""
+        name = str(self.cleaned_data["time_zone"])
+        if name not in available_timezones():
+            raise forms.ValidationError(
+                _("There is no such time zone. Write a name such as Europe/Paris.")
+            )
+        return name
+
+    def clean_duration_s(self) -> int:
+        """Check the length."""
+        length_s = int(self.cleaned_data["duration_s"])
+        if not 60 <= length_s <= 30 * 86_400:
+            raise forms.ValidationError(_("Give 60 s to 30 days (2592000 s)."))
+        return length_s
+
+    def clean_recurrence(self) -> str:
+        """Check the rule."""
+        rule = str(self.cleaned_data["recurrence"])
+        if rule:
+            try:
+                maintenance.validate_recurrence(rule)
+            except maintenance.UnableToRepeat as error:
+                raise forms.ValidationError(str(error)) from error
+        return rule
+
+    def clean(self) -> dict[str, Any]:
+        """Check that it covers something."""
+        cleaned = super().clean() or self.cleaned_data
+        covers = ("monitors", "services", "tags")
+        if not any(cleaned.get(name) for name in covers) and not self.errors:
+            self.add_error(
+                "monitors", _("Choose what it covers: monitors, services or tags.")
+            )
+        return cleaned
+
+
+@admin.register(MaintenanceWindow)
+class MaintenanceWindowAdmin(ModelAdmin):  # type: ignore[misc]
+    form = WindowForm
+    list_display = ["name", "next_one", "length", "covers", "is_enabled"]
+    list_filter = ["is_enabled", "services"]
+    search_fields = ["name", "note", "monitors__name", "services__name"]
+    ordering = ["-is_enabled", "name"]
+    autocomplete_fields = ["monitors", "services"]
+    readonly_fields = ["next_ones"]
+    warn_unsaved_form = True
+    fieldsets = [
+        (None, {"fields": ["name", "note", "is_enabled"]}),
+        (
+            _("When"),
+            {
+                "fields": [
+                    "starts_at",
+                    "duration_s",
+                    "recurrence",
+                    "time_zone",
+                    "next_ones",
+                ]
+            },
+        ),
+        (_("What it covers"), {"fields": ["services", "monitors", "tags"]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MaintenanceWindow]:
+        queryset: QuerySet[MaintenanceWindow] = super().get_queryset(request)
+        return queryset.prefetch_related("services", "monitors")
+
+    @admin.display(description=_("next"))
+    def next_one(self, window: MaintenanceWindow) -> str:
+        now = timezone.now()
+        found = _coming(window, now)
+        if not found or not window.is_enabled:
+            return "–"
+        if found[0].started_at <= now:
+            return format_html("{} {}", _("open, until"), clock(found[0].ends_at, now))
+        return clock(found[0].started_at, now)
+
+    @admin.display(description=_("length"), ordering="duration_s")
+    def length(self, window: MaintenanceWindow) -> str:
+        return duration(window.duration_s)
+
+    @admin.display(description=_("covers"))
+    def covers(self, window: MaintenanceWindow) -> str:
+        names = [service.name for service in window.services.all()]
+        names += [monitor.name for monitor in window.monitors.all()]
+        return ", ".join([*names, *window.tags])
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "note":
+            field.widget.attrs["rows"] = 2
+        return field
+
+    @admin.display(description=_("next occurrences"))
+    def next_ones(self, window: MaintenanceWindow) -> str:
+        now = timezone.now()
+        if window.pk is None:
+            return str(_("Shown here once it is saved."))
+        lines = format_html_join(
+            "",
+            "<li>{}</li>",
+            (
+                (span(one.started_at, one.ends_at, now),)
+                for one in _coming(window, now)[:_SHOWN_COUNT]
+            ),
+        )
+        return format_html("<ul>{}</ul>", lines) if lines else str(_("None ahead."))
+
+
+def _coming(window: MaintenanceWindow, now: datetime) -> list[maintenance.Occurrence]:
+    try:
+        return maintenance.occurrences(
+            spec=maintenance.spec_of(window), start=now, end=now + _LOOK_AHEAD
+        )
+    except maintenance.UnableToRepeat:
+        return []

@@ -1,0 +1,346 @@
+"""Holds every enabled threshold against what was measured; decides, but writes nothing.
+
+One query for each (measure, aggregate, window), however many monitors there are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from monitors import measuring
+from monitors.judging import Level, Measurement, Standing, Transition, judge
+from monitors.measuring import Interest
+from monitors.models import Series, Threshold
+from monitors.scopes import Scopes
+from monitors.sentences import say_series, spec_of
+from monitors.standings import MONITOR, SERIES, Place, Subject
+from monitors.watched import Watched, quiet_until
+
+Measure = Threshold.Measure
+
+# How far back single results are looked at. A probe may take two minutes, and the tick
+# may miss some turns.
+LOOKBACK = timedelta(minutes=5)
+# A series that no threshold has judged yet is judged so far back.
+_FIRST_LOOK = timedelta(hours=1)
+# A long window moves slowly: it is looked at sixty times in its length, not more.
+_LOOKS_A_WINDOW = 60
+_LOOK_S = 20
+
+_SOURCES = {Measure.LATENCY: measuring.LATENCY, Measure.ERROR_RATIO: measuring.FAILED}
+# What is judged of a monitor that is down.
+_ALSO_WHEN_DOWN = frozenset({Measure.ERROR_RATIO, Measure.FAILURES})
+
+
+class Judged(NamedTuple):
+    """Something that can be judged, as an alert speaks of it."""
+
+    subject: Subject
+    name: str
+    # Of a monitor; a threshold on a series names the service itself.
+    service_id: int | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What a threshold says of a subject now."""
+
+    threshold: Threshold
+    judged: Judged
+    before: Standing
+    after: Standing
+    transitions: Sequence[Transition]
+
+    @property
+    def place(self) -> Place:
+        """Where that stands."""
+        return Place(self.threshold.pk, self.judged.subject)
+
+
+class Assessor:
+    """One round of judging: what is there, what applies, how it stands.
+
+    `standings` as loaded; `now` is the moment that ages and windows end at.
+    """
+
+    def __init__(
+        self,
+        *,
+        scopes: Scopes,
+        watched: Iterable[Watched],
+        standings: Mapping[Place, Standing],
+        now: datetime,
+    ) -> None:
+        self._scopes = scopes
+        self._standings = standings
+        self._now = now
+        self.monitors = {row.monitor_id: row for row in watched}
+        self.series = _series_of(scopes)
+        # Threshold → the subjects that it is held against now.
+        self._subjects: dict[Threshold, list[int]] = defaultdict(list)
+        self._quiet: dict[int, datetime] = {}
+
+    def assess(self) -> list[Assessment]:
+        """Return every assessment that changes something worth writing."""
+        self._assign()
+        groups: dict[tuple[str, str, int], list[Threshold]] = defaultdict(list)
+        for threshold in self._subjects:
+            groups[_group(threshold)].append(threshold)
+        if any(measure in _SOURCES for measure, _, _ in groups):
+            longest = max(window_s for _, _, window_s in groups)
+            reach = max(LOOKBACK, timedelta(seconds=longest))
+            self._quiet = quiet_until(since=self._now - reach)
+        return [
+            assessment
+            for group, thresholds in groups.items()
+            if _is_due(group[2], self._now)
+            for assessment in self._assess_group(group, thresholds)
+        ]
+
+    def applies(self, place: Place, threshold: Threshold) -> bool:
+        """Whether a threshold still has anything to say at a place."""
+        if place.subject.kind == MONITOR:
+            row = self.monitors.get(place.subject.id)
+            return row is not None and threshold in self._of_monitor(
+                threshold.measure, row
+            )
+        series = self.series.get(place.subject.id)
+        return series is not None and threshold in self._of_series(
+            threshold.measure, series
+        )
+
+    def may_raise(self, place: Place) -> bool:
+        """Whether an alert may be raised there now: not in a window, not unknown."""
+        row = self.monitors.get(place.subject.id)
+        if place.subject.kind == SERIES:
+            return True
+        return (
+            row is not None
+            and row.is_fresh(self._now)
+            and (row.is_answering or row.is_down)
+        )
+
+    def judged(self, subject: Subject) -> Judged:
+        """Return a subject as an alert speaks of it."""
+        if subject.kind == MONITOR:
+            row = self.monitors[subject.id]
+            return Judged(subject, row.name, row.service_id, "")
+        series = self.series[subject.id]
+        name = say_series(series.name, series.labels)
+        return Judged(subject, name, None, series.unit)
+
+    def _assign(self) -> None:
+        for measure in self._scopes.monitor_measures - {Measure.DOWN}:
+            for row in self.monitors.values():
+                if not row.is_fresh(self._now) or not (
+                    row.is_answering or (row.is_down and measure in _ALSO_WHEN_DOWN)
+                ):
+                    continue
+                for threshold in self._of_monitor(measure, row):
+                    self._subjects[threshold].append(row.monitor_id)
+        for measure in (Measure.SERIES, Measure.NO_DATA):
+            for series in self.series.values():
+                for threshold in self._of_series(measure, series):
+                    self._subjects[threshold].append(series.pk)
+
+    def _of_monitor(self, measure: str, row: Watched) -> Sequence[Threshold]:
+        return self._scopes.for_monitor(
+            measure=measure,
+            monitor_id=row.monitor_id,
+            service_id=row.service_id,
+            tags=row.tags,
+        )
+
+    def _of_series(self, measure: str, series: Series) -> Sequence[Threshold]:
+        return self._scopes.for_series(
+            measure=measure, name=series.name, labels=series.labels
+        )
+
+    def _assess_group(
+        self, group: tuple[str, str, int], thresholds: list[Threshold]
+    ) -> list[Assessment]:
+        """Judge the thresholds that share one measurement."""
+        measure = group[0]
+        kind = SERIES if measure in (Measure.SERIES, Measure.NO_DATA) else MONITOR
+        measurements = self._measure(group, thresholds, kind)
+        found = []
+        for threshold in thresholds:
+            spec = spec_of(threshold)
+            for subject_id in self._subjects[threshold]:
+                values = measurements.get(subject_id)
+                if not values:
+                    continue
+                place = Place(threshold.pk, Subject(kind, subject_id))
+                before = self._standings.get(place, _NEVER)
+                after, transitions = judge(
+                    spec=spec, standing=before, measurements=values
+                )
+                if transitions or _is_worth_writing(before, after, kind):
+                    found.append(
+                        Assessment(
+                            threshold=threshold,
+                            judged=self.judged(place.subject),
+                            before=before,
+                            after=after,
+                            transitions=transitions,
+                        )
+                    )
+        return found
+
+    def _measure(
+        self, group: tuple[str, str, int], thresholds: list[Threshold], kind: str
+    ) -> Mapping[int, Sequence[Measurement]]:
+        measure, aggregate, window_s = group
+        ids = {
+            subject for threshold in thresholds for subject in self._subjects[threshold]
+        }
+        interest = self._interest(thresholds, kind)
+        if measure == Measure.SERIES and not window_s:
+            return self._newest_samples(thresholds, ids)
+        if measure == Measure.SERIES or measure in _SOURCES:
+            source = _SOURCES.get(Measure(measure), measuring.SAMPLES)
+            floors = self._quiet if kind == MONITOR else {}
+            if not window_s:
+                return measuring.each_value(
+                    source=source,
+                    subjects=ids,
+                    since=self._now - LOOKBACK,
+                    until=self._now,
+                    floors=floors,
+                    interest=interest,
+                )
+            return measuring.window_value(
+                source=source,
+                aggregate=aggregate,
+                subjects=ids,
+                since=self._now - timedelta(seconds=window_s),
+                until=self._now,
+                floors=floors,
+                interest=interest,
+            )
+        direct = {subject: self._direct(measure, subject) for subject in ids}
+        return {
+            subject: [measurement]
+            for subject, measurement in direct.items()
+            if measurement is not None and interest.wants(subject, measurement.value)
+        }
+
+    def _interest(self, thresholds: Iterable[Threshold], kind: str) -> Interest:
+        """What could change a standing: values over a bound, and all where one stands."""
+        interest = Interest()
+        pks = set()
+        for threshold in thresholds:
+            pks.add(threshold.pk)
+            bounds = [
+                bound
+                for bound in (threshold.warning_bound, threshold.critical_bound)
+                if bound is not None
+            ]
+            if threshold.comparison == Threshold.Comparison.ABOVE:
+                interest.high = min([interest.high, *bounds])
+            else:
+                interest.low = max([interest.low, *bounds])
+        interest.of = {
+            place.subject.id
+            for place, standing in self._standings.items()
+            if place.threshold_id in pks
+            and place.subject.kind == kind
+            and (standing.level is not Level.OK or standing.breach_count)
+        }
+        return interest
+
+    def _newest_samples(
+        self, thresholds: Iterable[Threshold], ids: Iterable[int]
+    ) -> Mapping[int, Sequence[Measurement]]:
+        """Return the values since each series was last judged, however late they came."""
+        pks = [threshold.pk for threshold in thresholds]
+        floors: dict[int, datetime] = {}
+        for series_id in ids:
+            last_at = self.series[series_id].last_at
+            if last_at is None:
+                continue
+            floor = min(
+                self._standings.get(
+                    Place(pk, Subject(SERIES, series_id)), _NEVER
+                ).judged_until
+                or last_at - _FIRST_LOOK
+                for pk in pks
+            )
+            if floor < last_at:
+                floors[series_id] = floor
+        if not floors:
+            return {}
+        return measuring.each_value(
+            source=measuring.SAMPLES,
+            subjects=floors,
+            since=min(floors.values()),
+            until=self._now,
+            floors=floors,
+            interest=Interest(of=set(floors)),
+        )
+
+    def _direct(self, measure: str, subject_id: int) -> Measurement | None:
+        """Return what needs no query of its own, None where there is nothing."""
+        if measure == Measure.NO_DATA:
+            last_at = self.series[subject_id].last_at
+            if last_at is None:
+                return None
+            age_s = (self._now - last_at).total_seconds()
+            return Measurement(value=age_s, at=self._now)
+        row = self.monitors[subject_id]
+        if row.last_result_at is None:
+            return None
+        if measure == Measure.FAILURES:
+            return Measurement(value=row.failure_count, at=row.last_result_at)
+        if row.certificate_expires_at is None:
+            return None
+        left = row.certificate_expires_at - self._now
+        return Measurement(value=left / timedelta(days=1), at=row.last_result_at)
+
+
+_NEVER = Standing()
+
+
+def _series_of(scopes: Scopes) -> dict[int, Series]:
+    names = scopes.series_names
+    if not names:
+        return {}
+    return {series.pk: series for series in Series.objects.filter(name__in=names)}
+
+
+def _group(threshold: Threshold) -> tuple[str, str, int]:
+    """Return what thresholds have in common that one measurement serves.
+
+    A last value has no window, and a share of failures is always an average.
+    """
+    measure, aggregate = threshold.measure, threshold.aggregate
+    window_s = threshold.window_s
+    if measure == Measure.ERROR_RATIO:
+        aggregate = Threshold.Aggregate.AVG
+    elif measure not in (Measure.LATENCY, Measure.SERIES) or (
+        aggregate == Threshold.Aggregate.LAST
+    ):
+        window_s = 0
+    return measure, aggregate if window_s else Threshold.Aggregate.LAST, window_s
+
+
+def _is_due(window_s: int, now: datetime) -> bool:
+    """Whether a window is looked at in this tick: a slot of each of its sixtieths."""
+    step_s = max(window_s // _LOOKS_A_WINDOW, 1)
+    return now.timestamp() % step_s < _LOOK_S
+
+
+def _is_worth_writing(before: Standing, after: Standing, kind: str) -> bool:
+    """Whether forgetting a standing would lose anything.
+
+    Pages show the value of what fires. A series is judged by every value it ever gets,
+    so how far that went is kept; of a monitor the last minutes can be read again.
+    """
+    if after == before:
+        return False
+    return kind == SERIES or after.differs_from(before) or after.level is not Level.OK

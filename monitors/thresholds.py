@@ -1,0 +1,184 @@
+"""The one way to judge: thresholds against measurements, and alerts out of that.
+
+Deciding (`monitors.assessing`, `monitors.alerting`) comes first and locks nothing; then
+what changed is written in small transactions, each a standing with its alert.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import translation
+
+from incidents import intake
+from incidents.models import Alert, Service
+from monitors import down_alerts, measuring, recording, standings
+from monitors.alerting import Case, Round, Step
+from monitors.assessing import LOOKBACK, Assessor
+from monitors.models import MonitorState, Threshold
+from monitors.scopes import Scopes
+from monitors.sentences import say_slowest_phase
+from monitors.watched import watched_monitors
+
+logger = logging.getLogger(__name__)
+
+# Subjects whose alerts change in one transaction: a storm must not hold its locks long.
+_AT_ONCE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How much one round changed."""
+
+    standing_count: int
+    alert_count: int
+    failed_count: int
+
+
+def judge_all(*, now: datetime) -> Judgement:
+    """Hold every enabled threshold against what was measured up to `now`.
+
+    Raises, changes and ends alerts, and notes which monitors are degraded. Judging the
+    same measurements again changes nothing; of two rounds at once the later wins. A
+    subject whose alert can't be raised is logged, and tried again in the next round.
+    Raises the database's errors.
+    """
+    # First, so that an alert seen here has its standing committed when that is read.
+    firing = _firing_alerts()
+    thresholds = list(Threshold.objects.filter(is_enabled=True).order_by("pk"))
+    scopes = Scopes(thresholds)
+    watched = watched_monitors()
+    down_alerts.reconcile(scopes=scopes, watched=watched, firing=firing, now=now)
+    known = standings.load(judged_after=now - LOOKBACK)
+    assessor = Assessor(scopes=scopes, watched=watched, standings=known, now=now)
+    found = Round(
+        thresholds=thresholds,
+        assessor=assessor,
+        known=known,
+        assessments=assessor.assess(),
+        firing=firing,
+        now=now,
+    )
+    with translation.override(settings.PORTAL_LANGUAGE):
+        cases = _cases(found, now)
+    return _write_all(cases, now)
+
+
+def _firing_alerts() -> dict[str, str]:
+    """Return the priorities of the alerts that fire and are ours, by dedup key."""
+    firing = Alert.objects.filter(
+        Q(dedup_key__startswith=standings.KEY_PREFIX)
+        | Q(dedup_key__startswith=down_alerts.KEY_PREFIX),
+        status=Alert.Status.FIRING,
+    )
+    return dict(firing.values_list("dedup_key", "priority"))
+
+
+def _cases(found: Round, now: datetime) -> list[Case]:
+    phases = measuring.slowest_phases(
+        subjects=found.newly_slow(), since=now - LOOKBACK, until=now
+    )
+    return found.cases(
+        phases={
+            monitor_id: say_slowest_phase(*slowest)
+            for monitor_id, slowest in phases.items()
+        }
+    )
+
+
+def _write_all(cases: Sequence[Case], now: datetime) -> Judgement:
+    plain = [case for case in cases if case.is_plain]
+    written = standings.save(
+        standings={place: to for case in plain for place, to in case.standings.items()}
+    )
+    loud = sorted(
+        (case for case in cases if not case.is_plain),
+        # In the order of their ids, like everybody who locks states of monitors.
+        key=lambda case: case.subject or ("", 0),
+    )
+    services = Service.objects.in_bulk(
+        {step.service_id for case in loud for step in case.steps if not step.is_over}
+    )
+    failed_count = 0
+    for start in range(0, len(loud), _AT_ONCE):
+        batch = loud[start : start + _AT_ONCE]
+        if not _try(batch, services, now):
+            # Singly, so that one that can't be written keeps nobody else from it.
+            failed_count += sum(not _try([case], services, now) for case in batch)
+    return Judgement(
+        standing_count=len(written) + sum(len(case.standings) for case in loud),
+        alert_count=sum(len(case.steps) for case in loud),
+        failed_count=failed_count,
+    )
+
+
+def _try(cases: Sequence[Case], services: Mapping[int, Service], now: datetime) -> bool:
+    try:
+        _write(cases, services, now)
+    except Exception:
+        logger.exception("judging %s could not be written", _names(cases))
+        return False
+    return True
+
+
+@transaction.atomic
+def _write(
+    cases: Sequence[Case], services: Mapping[int, Service], now: datetime
+) -> None:
+    written = standings.save(
+        standings={place: to for case in cases for place, to in case.standings.items()}
+    )
+    standings.forget(places=[place for case in cases for place in case.forgotten])
+    # What another round has judged further meanwhile is its to tell.
+    ours = [case for case in cases if written.issuperset(case.standings)]
+    for case in ours:
+        _degrade(case, now)
+    steps = [step for case in ours for step in case.steps]
+    # The order that `incidents.intake` asks for.
+    for step in sorted(steps, key=lambda step: (step.service_id, step.dedup_key)):
+        _tell(step, services, now)
+
+
+def _degrade(case: Case, now: datetime) -> None:
+    if case.degrading is None or case.subject is None:
+        return
+    if not MonitorState.objects.filter(pk=case.subject.id).exists():
+        return
+    recording.set_degraded(
+        monitor_id=case.subject.id,
+        is_degraded=case.degrading.is_degraded,
+        since=case.degrading.since,
+        message=case.degrading.message,
+        now=now,
+    )
+
+
+def _tell(step: Step, services: Mapping[int, Service], now: datetime) -> None:
+    if step.is_over:
+        intake.resolve(dedup_key=step.dedup_key, now=now, detail=step.detail)
+        return
+    service = services.get(step.service_id)
+    # Deleted with its monitors a moment ago.
+    if service is None:
+        return
+    intake.trigger(
+        dedup_key=step.dedup_key,
+        service=service,
+        title=step.title,
+        priority=step.priority,
+        started_at=step.started_at or now,
+        now=now,
+        detail=step.detail,
+        source=step.source,
+        grouping_key=step.grouping_key,
+    )
+
+
+def _names(cases: Iterable[Case]) -> str:
+    return ", ".join(case.subject.source if case.subject else "-" for case in cases)

@@ -1,0 +1,9 @@
+"""The admin of contacts and channels, and the view of what was sent and what was not."""
+
+from __future__ import annotations
+
+from notifications.admin.channel import ChannelAdmin
+from notifications.admin.contact import ContactAdmin
+from notifications.admin.outbox import NotificationAdmin
+
+__all__ = ["ChannelAdmin", "ContactAdmin", "NotificationAdmin"]

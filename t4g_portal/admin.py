@@ -1,0 +1,67 @@
+"""Access and the portal's own loops; users and groups in Unfold's clothes."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, User
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from t4g_portal.lib.models import LoopCycle
+from t4g_portal.lib.templatetags.portal import ago, duration
+
+admin.site.index_title = _("Administration")
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ["username", "full_name", "email", "is_active", "is_superuser"]
+    list_filter = ["is_active", "is_staff", "is_superuser", "groups"]
+
+    @admin.display(description=_("name"), ordering="last_name")
+    def full_name(self, user: User) -> str:
+        return user.get_full_name()
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
+    pass
+
+
+@admin.register(LoopCycle)
+class LoopCycleAdmin(ModelAdmin):  # type: ignore[misc]
+    """When each loop last came round; the engine writes it."""
+
+    list_display = ["name", "came_round", "bound", "last_error", "failed"]
+    search_fields = ["name"]
+    ordering = ["name"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    @admin.display(description=_("last cycle"), ordering="completed_at")
+    def came_round(self, loop: LoopCycle) -> str:
+        return ago(loop.completed_at)
+
+    @admin.display(description=_("late after"), ordering="bound_s")
+    def bound(self, loop: LoopCycle) -> str:
+        return duration(loop.bound_s)
+
+    @admin.display(description=_("last failure"), ordering="last_error_at")
+    def failed(self, loop: LoopCycle) -> str:
+        return ago(loop.last_error_at)

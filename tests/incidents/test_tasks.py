@@ -1,0 +1,32 @@
+"""The tick as Celery runs it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from incidents.tasks import ADVANCE_BOUND_S, advance
+from t4g_portal.lib.models import LoopCycle
+from tests.factories import make_channel, make_priority_rules
+from tests.incidents.making import deliver, make_incident, outbox
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_tick_pages_again_and_notes_that_it_came_round():
+    make_priority_rules(make_channel())
+    began = timezone.now() - timedelta(minutes=6)
+    make_incident(now=began)
+    deliver(now=began)
+
+    advance()
+
+    assert len(outbox("page", "queued")) == 1
+    assert LoopCycle.objects.get(name="incidents.advance").bound_s == ADVANCE_BOUND_S
+
+
+def test_tick_is_in_the_schedule():
+    assert settings.CELERY_BEAT_SCHEDULE["incidents.advance"]["task"] == advance.name
