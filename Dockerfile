@@ -31,4 +31,4 @@ USER portal
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "scripts/healthcheck.py"]
-CMD ["sh", "-c", "exec python -m granian --interface wsgi --no-ws --http 1 --host 0.0.0.0 --port $PORT --workers ${WEB_WORKERS:-2} --blocking-threads 4 --blocking-threads-idle-timeout 600 --respawn-failed-workers --workers-kill-timeout 10 --log-level warning --no-access-log t4g_portal.wsgi:application"]
+CMD ["sh", "-c", "exec python -m granian --interface wsgi --no-ws --http 1 --host 0.0.0.0 --port $PORT --workers ${WEB_WORKERS:-2} --blocking-threads 4 --blocking-threads-idle-timeout 600 --respawn-failed-workers --log-level warning --no-access-log t4g_portal.wsgi:application"]

@@ -13,6 +13,7 @@ from bench.portal import (
     Portal,
     add_monitors,
     free_port,
+    manage,
     running_portal,
     running_target,
     wait_for_results,
@@ -66,12 +67,6 @@ def _slack(arrivals: list[float]) -> http.server.ThreadingHTTPServer:
 
 def _prepare(portal: Portal, url: str) -> None:
     """A service a monitor, and one Slack channel that every priority tells."""
-    import os
-    import subprocess
-    import sys
-
-    from bench.portal import ROOT
-
     script = (
         "from notifications.models import Channel;"
         "from incidents.models import PriorityRule, Service;"
@@ -82,17 +77,7 @@ def _prepare(portal: Portal, url: str) -> None:
         "[Monitor.objects.filter(pk=m.pk).update(service=Service.objects.create("
         "name=f's{m.pk}', slug=f's{m.pk}')) for m in Monitor.objects.all()]"
     )
-    subprocess.run(
-        [sys.executable, "manage.py", "shell", "-c", script],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "PORTAL_DATA_DIR": str(portal.data_dir),
-            "PORTAL_ENV_FILE": os.devnull,
-        },
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    manage(portal, "shell", "-c", script)
 
 
 def _break_one_by_one(portal: Portal, arrivals: list[float]) -> list[float]:

@@ -18,10 +18,12 @@ from typing import Any
 
 import psycopg
 import trustme
+import yaml
 
 from bench.processes import Usage, usage
 
 ROOT = Path(__file__).resolve().parent.parent
+_GUIDE = ROOT / "t4g_portal" / "configuration" / "guide.yaml"
 _START_S = 120
 
 
@@ -97,20 +99,37 @@ def running_target(directory: Path) -> Iterator[Target]:
 
 
 @contextlib.contextmanager
-def running_portal(
-    directory: Path, *, is_seeded: bool = False, **environment: str
-) -> Iterator[Portal]:
-    """Run a portal with its own data directory until the block ends.
-
-    Unless seeded, the guide's monitors and control targets are taken out first.
-    """
-    with start(directory, **environment) as portal:
-        if not is_seeded:
-            with portal.connect() as connection:
-                connection.execute("UPDATE monitors_monitor SET is_enabled = false")
-                connection.execute("DELETE FROM monitors_controltarget")
-                connection.execute("DELETE FROM monitors_monitor")
+def running_portal(directory: Path, **environment: str) -> Iterator[Portal]:
+    """Run a portal with the guide's thresholds and matrix, but nothing to watch yet."""
+    with start(directory, PORTAL_SEED="off", **environment) as portal:
+        guide = yaml.safe_load(_GUIDE.read_text())
+        for section in ("monitors", "control_targets"):
+            guide.pop(section)
+        path = directory / "bench.yaml"
+        path.write_text(yaml.safe_dump(guide, allow_unicode=True))
+        manage(portal, "config", "import", str(path))
         yield portal
+
+
+def manage(portal: Portal, *arguments: str, **environment: str) -> str:
+    """Run a management command beside the running portal; returns what it prints."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PORTAL_SEED": "off",
+            "PORTAL_DATA_DIR": str(portal.data_dir),
+            "PORTAL_ENV_FILE": os.devnull,
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise AssertionError(done.stdout + done.stderr)
+    return done.stdout
 
 
 @contextlib.contextmanager

@@ -247,13 +247,17 @@ def incident(*, pk: int) -> Incident:
 
 
 def told(*, incident: Incident) -> list[Told]:
-    """Say who was paged and whether it arrived, newest page of each; one query."""
+    """Say who was paged and whether it arrived, newest page of each; one query.
+
+    A cancelled page is shown only where there is no other.
+    """
     rows = (
         Notification.objects.filter(
             subject_key=thread_key(incident=incident), purpose=PAGE
         )
         .select_related("channel", "address__contact")
-        .order_by("channel_id", "address_id", "-pk")
+        .annotate(is_cancelled=Q(status=Notification.Status.CANCELLED))
+        .order_by("channel_id", "address_id", "is_cancelled", "-pk")
         .distinct("channel_id", "address_id")
     )
     return [

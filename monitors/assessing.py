@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from monitors import measuring
@@ -81,20 +81,16 @@ class Assessor:
         self._now = now
         self.monitors = {row.monitor_id: row for row in watched}
         self.series = _series_of(scopes)
-        # Threshold → the subjects that it is held against now.
-        self._subjects: dict[Threshold, list[int]] = defaultdict(list)
-        self._quiet: dict[int, datetime] = {}
+        # The subjects that each threshold is held against now, by their keys.
+        self._subjects: dict[int, list[int]] = defaultdict(list)
+        self._held: dict[int, Threshold] = {}
 
     def assess(self) -> list[Assessment]:
         """Return every assessment that changes something worth writing."""
         self._assign()
         groups: dict[tuple[str, str, int], list[Threshold]] = defaultdict(list)
-        for threshold in self._subjects:
+        for threshold in self._held.values():
             groups[_group(threshold)].append(threshold)
-        if any(measure in _SOURCES for measure, _, _ in groups):
-            longest = max(window_s for _, _, window_s in groups)
-            reach = max(LOOKBACK, timedelta(seconds=longest))
-            self._quiet = quiet_until(since=self._now - reach)
         return [
             assessment
             for group, thresholds in groups.items()
@@ -106,9 +102,9 @@ class Assessor:
         """Whether a threshold still has anything to say at a place."""
         if place.subject.kind == MONITOR:
             row = self.monitors.get(place.subject.id)
-            return row is not None and threshold in self._of_monitor(
-                threshold.measure, row
-            )
+            if row is None:
+                return False
+            return threshold in self._of_monitor(row).get(threshold.measure, ())
         series = self.series.get(place.subject.id)
         return series is not None and threshold in self._of_series(
             threshold.measure, series
@@ -116,14 +112,12 @@ class Assessor:
 
     def may_raise(self, place: Place) -> bool:
         """Whether an alert may be raised there now: not in a window, not unknown."""
-        row = self.monitors.get(place.subject.id)
         if place.subject.kind == SERIES:
             return True
-        return (
-            row is not None
-            and row.is_fresh(self._now)
-            and (row.is_answering or row.is_down)
-        )
+        row = self.monitors.get(place.subject.id)
+        if row is None or not row.is_fresh:
+            return False
+        return row.is_answering or row.is_down
 
     def judged(self, subject: Subject) -> Judged:
         """Return a subject as an alert speaks of it."""
@@ -135,25 +129,29 @@ class Assessor:
         return Judged(subject, name, None, series.unit)
 
     def _assign(self) -> None:
-        for measure in self._scopes.monitor_measures - {Measure.DOWN}:
-            for row in self.monitors.values():
-                if not row.is_fresh(self._now) or not (
-                    row.is_answering or (row.is_down and measure in _ALSO_WHEN_DOWN)
+        for row in self.monitors.values():
+            if not row.is_fresh or not (row.is_answering or row.is_down):
+                continue
+            for measure, thresholds in self._of_monitor(row).items():
+                if measure == Measure.DOWN or (
+                    row.is_down and measure not in _ALSO_WHEN_DOWN
                 ):
                     continue
-                for threshold in self._of_monitor(measure, row):
-                    self._subjects[threshold].append(row.monitor_id)
-        for measure in (Measure.SERIES, Measure.NO_DATA):
-            for series in self.series.values():
+                for threshold in thresholds:
+                    self._hold(threshold, row.monitor_id)
+        for series in self.series.values():
+            for measure in (Measure.SERIES, Measure.NO_DATA):
                 for threshold in self._of_series(measure, series):
-                    self._subjects[threshold].append(series.pk)
+                    self._hold(threshold, series.pk)
 
-    def _of_monitor(self, measure: str, row: Watched) -> Sequence[Threshold]:
+    def _hold(self, threshold: Threshold, subject_id: int) -> None:
+        key = threshold.pk
+        self._held[key] = threshold
+        self._subjects[key].append(subject_id)
+
+    def _of_monitor(self, row: Watched) -> Mapping[str, Sequence[Threshold]]:
         return self._scopes.for_monitor(
-            measure=measure,
-            monitor_id=row.monitor_id,
-            service_id=row.service_id,
-            tags=row.tags,
+            monitor_id=row.monitor_id, service_id=row.service_id, tags=row.tags
         )
 
     def _of_series(self, measure: str, series: Series) -> Sequence[Threshold]:
@@ -171,7 +169,7 @@ class Assessor:
         found = []
         for threshold in thresholds:
             spec = spec_of(threshold)
-            for subject_id in self._subjects[threshold]:
+            for subject_id in self._subjects[threshold.pk]:
                 values = measurements.get(subject_id)
                 if not values:
                     continue
@@ -197,14 +195,16 @@ class Assessor:
     ) -> Mapping[int, Sequence[Measurement]]:
         measure, aggregate, window_s = group
         ids = {
-            subject for threshold in thresholds for subject in self._subjects[threshold]
+            subject
+            for threshold in thresholds
+            for subject in self._subjects[threshold.pk]
         }
         interest = self._interest(thresholds, kind)
         if measure == Measure.SERIES and not window_s:
             return self._newest_samples(thresholds, ids)
         if measure == Measure.SERIES or measure in _SOURCES:
             source = _SOURCES.get(Measure(measure), measuring.SAMPLES)
-            floors = self._quiet if kind == MONITOR else {}
+            floors = quiet_until if kind == MONITOR else _no_floors
             if not window_s:
                 return measuring.each_value(
                     source=source,
@@ -223,12 +223,13 @@ class Assessor:
                 floors=floors,
                 interest=interest,
             )
-        direct = {subject: self._direct(measure, subject) for subject in ids}
-        return {
-            subject: [measurement]
-            for subject, measurement in direct.items()
-            if measurement is not None and interest.wants(subject, measurement.value)
-        }
+        found = {}
+        for subject in ids:
+            value = self._direct(measure, subject)
+            if value is not None and interest.wants(subject, value):
+                at = self._judged_at(kind, subject)
+                found[subject] = [Measurement(value=value, at=at)]
+        return found
 
     def _interest(self, thresholds: Iterable[Threshold], kind: str) -> Interest:
         """What could change a standing: values over a bound, and all where one stands."""
@@ -280,30 +281,31 @@ class Assessor:
             subjects=floors,
             since=min(floors.values()),
             until=self._now,
-            floors=floors,
+            floors=lambda **_: floors,
             interest=Interest(of=set(floors)),
         )
 
-    def _direct(self, measure: str, subject_id: int) -> Measurement | None:
+    def _direct(self, measure: str, subject_id: int) -> float | None:
         """Return what needs no query of its own, None where there is nothing."""
         if measure == Measure.NO_DATA:
             last_at = self.series[subject_id].last_at
-            if last_at is None:
-                return None
-            age_s = (self._now - last_at).total_seconds()
-            return Measurement(value=age_s, at=self._now)
+            return None if last_at is None else (self._now - last_at).total_seconds()
         row = self.monitors[subject_id]
-        if row.last_result_at is None:
-            return None
-        if measure == Measure.FAILURES:
-            return Measurement(value=row.failure_count, at=row.last_result_at)
-        if row.certificate_expires_at is None:
-            return None
-        left = row.certificate_expires_at - self._now
-        return Measurement(value=left / timedelta(days=1), at=row.last_result_at)
+        return (
+            row.failure_count if measure == Measure.FAILURES else row.certificate_days
+        )
+
+    def _judged_at(self, kind: str, subject_id: int) -> datetime:
+        """Return as of when a direct value counts: of a monitor, its last result."""
+        last = self.monitors[subject_id].last_result if kind == MONITOR else None
+        return self._now if last is None else datetime.fromtimestamp(last, tz=UTC)
 
 
 _NEVER = Standing()
+
+
+def _no_floors(**_: datetime) -> Mapping[int, datetime]:
+    return {}
 
 
 def _series_of(scopes: Scopes) -> dict[int, Series]:

@@ -67,9 +67,10 @@ def reconcile(
     known = {row.monitor_id: row for row in watched}
     suspicious = set()
     for row in known.values():
-        if row.is_down:
+        if row.down_since is not None:
+            lasted = now - row.down_since
             threshold = _strongest(
-                scopes, row.monitor_id, row.service_id, row.tags, now - row.since
+                scopes, row.monitor_id, row.service_id, row.tags, lasted
             )
             wanted = threshold.critical_priority if threshold else None
             if wanted != firing.get(_key(row.monitor_id)):
@@ -123,11 +124,8 @@ def _strongest(
         (
             threshold
             for threshold in scopes.for_monitor(
-                measure=Threshold.Measure.DOWN,
-                monitor_id=monitor_id,
-                service_id=service_id,
-                tags=tags,
-            )
+                monitor_id=monitor_id, service_id=service_id, tags=tags
+            ).get(Threshold.Measure.DOWN, ())
             if lasted >= timedelta(seconds=threshold.for_s)
         ),
         key=lambda threshold: threshold.critical_priority,

@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 GAMMA = 1.05
-# The most by which a quantile differs from the true one, as a share of it.
-RELATIVE_ERROR = (GAMMA - 1) / (GAMMA + 1)
 # Below a microsecond everything counts as that: no clock of ours is finer.
 SMALLEST_MS = 0.001
 # Above this (31 years) everything counts as that, so that a number always fits.
@@ -66,9 +64,8 @@ def quantile(
 ) -> float | None:
     """Return the q-quantile (0 to 1) in milliseconds, None of an empty histogram.
 
-    By nearest rank: at least one value lies within `RELATIVE_ERROR` of the answer, and
-    a share of `q` of all values is not above its bucket. Raises ValueError for a `q`
-    out of range.
+    By nearest rank, within 2.44 % of the value that has that rank. Raises ValueError for
+    a `q` out of range.
     """
     if not 0 <= q <= 1:
         raise ValueError(f"{q} is not between 0 and 1")

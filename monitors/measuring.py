@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import connection
 
@@ -65,6 +65,12 @@ SAMPLES = Source(
 )
 
 
+class Floors(Protocol):
+    """Up to when nothing of a subject counts, as far as that is after `since`."""
+
+    def __call__(self, *, since: datetime) -> Mapping[int, datetime]: ...
+
+
 @dataclass(slots=True)
 class Interest:
     """Which values are worth fetching: those outside [`low`, `high`], and all `of`."""
@@ -84,12 +90,12 @@ def each_value(
     subjects: Collection[int],
     since: datetime,
     until: datetime,
-    floors: Mapping[int, datetime],
+    floors: Floors,
     interest: Interest,
 ) -> dict[int, list[Measurement]]:
     """Return the single values of (`since`, `until`] of each subject, in order of time.
 
-    `floors`: what a subject has from up to then counts not at all.
+    `floors`, asked only when needed, tells of subjects up to when nothing counts.
     """
     span = _Span(source, since, until)
     wanted = _wanted(span, subjects, interest, ("max(value)", "min(value)"))
@@ -112,7 +118,7 @@ def window_value(
     subjects: Collection[int],
     since: datetime,
     until: datetime,
-    floors: Mapping[int, datetime],
+    floors: Floors,
     interest: Interest,
 ) -> dict[int, list[Measurement]]:
     """Return one value a subject that sums up its values of (`since`, `until`].
@@ -186,11 +192,12 @@ def _wanted(
 
 
 def _select(
-    span: _Span, columns: str, wanted: Collection[int], floors: Mapping[int, datetime]
+    span: _Span, columns: str, wanted: Collection[int], floors: Floors
 ) -> list[tuple[Any, ...]]:
     if not wanted:
         return []
-    has_floor = [subject for subject in wanted if subject in floors]
+    known = floors(since=span.since)
+    has_floor = [subject for subject in wanted if subject in known]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -207,7 +214,7 @@ def _select(
                 "until": span.until,
                 "subjects": list(wanted),
                 "floor_of": has_floor,
-                "floor_at": [floors[subject] for subject in has_floor],
+                "floor_at": [known[subject] for subject in has_floor],
             },
         )
         rows: list[tuple[Any, ...]] = cursor.fetchall()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -134,7 +135,8 @@ def drop_old(*, now: datetime, keep_days: int) -> int:
 
 def _start(now: datetime, current: datetime) -> datetime | None:
     """Return the first hour to build, None when there is nothing."""
-    newest = HourlyRollup.objects.aggregate(newest=Max("hour"))["newest"]
+    rollups = HourlyRollup.objects.aggregate(newest=Max("hour"))
+    newest: datetime | None = rollups["newest"]
     if newest is None:
         return _hour_of_oldest_result()
     start = min(newest, current)
@@ -151,8 +153,8 @@ def _hour_of_oldest_result() -> datetime | None:
         cursor.execute(
             "SELECT date_trunc('hour', min(at), 'UTC') FROM monitors_checkresult"
         )
-        oldest: tuple[datetime | None] = cursor.fetchone()
-    return oldest[0]
+        (oldest,) = cursor.fetchone()
+    return cast("datetime | None", oldest)
 
 
 def _is_big(hour: datetime) -> bool:

@@ -14,8 +14,10 @@ from django.db import connection
 
 # A slot counts as missed when it is so much in the past.
 LATE_S = 2.0
-# After a standstill the first questions spread over at most so many seconds.
+# After a standstill the first questions spread over at most so many seconds, and over
+# so much of the interval: all are asked within one.
 CATCH_UP_S = 60.0
+CATCH_UP_RATIO = 0.75
 # A claimed probe that left no result so long after its timeout was lost.
 LEASE_MARGIN_S = 30.0
 
@@ -41,7 +43,7 @@ WITH due AS (
 ), planned AS (
     SELECT *,
            CASE WHEN next_s >= %(now)s - {LATE_S} THEN next_s
-                ELSE %(now)s + phase * least(interval_s, {CATCH_UP_S})
+                ELSE %(now)s + phase * least(interval_s * {CATCH_UP_RATIO}, {CATCH_UP_S})
            END AS slot_s
       FROM due
 ), claimed AS (

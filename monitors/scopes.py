@@ -34,12 +34,7 @@ class Scopes:
             for group in self._of_monitors.values()
             for threshold in group
         }
-        self._known: dict[tuple[Any, ...], Sequence[Threshold]] = {}
-
-    @property
-    def monitor_measures(self) -> set[str]:
-        """Measures of monitors that some threshold is about."""
-        return set(self._of_monitors)
+        self._known: dict[tuple[Any, ...], Mapping[str, Sequence[Threshold]]] = {}
 
     @property
     def series_names(self) -> list[str]:
@@ -47,21 +42,23 @@ class Scopes:
         return sorted({name for _, name in self._of_series})
 
     def for_monitor(
-        self, *, measure: str, monitor_id: int, service_id: int, tags: Sequence[str]
-    ) -> Sequence[Threshold]:
-        """Return the thresholds on a measure that apply to a monitor."""
+        self, *, monitor_id: int, service_id: int, tags: Sequence[str]
+    ) -> Mapping[str, Sequence[Threshold]]:
+        """Return the thresholds that apply to a monitor, by measure."""
         name = monitor_id if monitor_id in self._named else None
-        key = (measure, name, service_id, *tags)
+        key = (name, service_id, *tags)
         found = self._known.get(key)
         if found is None:
-            found = _narrowest(
-                (_width(threshold), threshold)
-                for threshold in self._of_monitors.get(measure, ())
-                if threshold.monitor_id in (None, monitor_id)
-                and threshold.service_id in (None, service_id)
-                and (not threshold.tag or threshold.tag in tags)
-            )
-            self._known[key] = found
+            found = self._known[key] = {
+                measure: _narrowest(
+                    (_width(threshold), threshold)
+                    for threshold in thresholds
+                    if threshold.monitor_id in (None, monitor_id)
+                    and threshold.service_id in (None, service_id)
+                    and (not threshold.tag or threshold.tag in tags)
+                )
+                for measure, thresholds in self._of_monitors.items()
+            }
         return found
 
     def for_series(

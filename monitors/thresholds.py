@@ -53,7 +53,7 @@ def judge_all(*, now: datetime) -> Judgement:
     firing = _firing_alerts()
     thresholds = list(Threshold.objects.filter(is_enabled=True).order_by("pk"))
     scopes = Scopes(thresholds)
-    watched = watched_monitors()
+    watched = watched_monitors(now=now)
     down_alerts.reconcile(scopes=scopes, watched=watched, firing=firing, now=now)
     known = standings.load(judged_after=now - LOOKBACK)
     assessor = Assessor(scopes=scopes, watched=watched, standings=known, now=now)

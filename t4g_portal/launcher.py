@@ -103,8 +103,8 @@ def _supervisor(plan: Plan) -> Supervisor:
             *["--workers", "1", "--blocking-threads", "4"],
             # A thread that ends takes its database connection along.
             *["--blocking-threads-idle-timeout", "600"],
-            *["--respawn-failed-workers", "--workers-kill-timeout", "5"],
-            *["--log-level", "warning", "--no-access-log"],
+            *["--respawn-failed-workers", "--no-access-log"],
+            *["--log-level", "warning"],
             "t4g_portal.wsgi:application",
         ],
         "worker": [

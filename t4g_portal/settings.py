@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from t4g_portal import embedded_db, local_keys
@@ -45,6 +46,11 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Absolute address of the portal, for the links in messages.
 PORT = env.int("PORT", default=8000)
 PORTAL_URL = env.str("PORTAL_URL", default=f"http://localhost:{PORT}").rstrip("/")
+if not PORTAL_URL.startswith(("http://", "https://")):
+    raise ImproperlyConfigured(
+        f"PORTAL_URL is {PORTAL_URL!r}. Begin it with https:// or http://, because the "
+        "links in messages are made of it."
+    )
 PORTAL_NAME = env.str("PORTAL_NAME", default="Token4Good")
 # Whether the first start brings the guide's services, monitors and thresholds.
 PORTAL_SEED = env.bool("PORTAL_SEED", default=True)

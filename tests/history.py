@@ -246,8 +246,11 @@ def make_incident(**values: Any) -> Incident:
     return incident
 
 
-def make_history(*, now: datetime) -> History:
-    """Five services, twelve monitors and 90 days in which this and that happened."""
+def make_history(*, now: datetime, rollup_days: int = 2) -> History:
+    """Five services, twelve monitors and 90 days in which this and that happened.
+
+    Latencies of all 90 days take seconds to make; most tests do with two.
+    """
     made = History()
     for position, (name, slug) in enumerate(
         (
@@ -262,7 +265,7 @@ def make_history(*, now: datetime) -> History:
     made.people["anna"] = make_user(
         username="anna", first_name="Anna", last_name="Keller"
     )
-    _make_monitors(made, now)
+    _make_monitors(made, now, rollup_days)
     _make_incidents(made, now)
     make_loops(now=now)
     return made
@@ -272,7 +275,7 @@ _HTTP_503 = "HTTP 503, expected 200–299"
 _TIMED_OUT = "No answer within 10 s: connected, no first byte"
 
 
-def _make_monitors(made: History, now: datetime) -> None:
+def _make_monitors(made: History, now: datetime, rollup_days: int) -> None:
     down, degraded = str(Status.DOWN), str(Status.DEGRADED)
     unknown, maintenance = str(Status.UNKNOWN), str(Status.MAINTENANCE)
     # Ten nights ago the portal itself was off, which every monitor shows.
@@ -329,7 +332,13 @@ def _make_monitors(made: History, now: datetime) -> None:
         make_ledger(monitor=monitor, now=now, troubles=troubles, **state)
         if kind in ("http", "tcp", "postgres", "redis"):
             base_ms = 40.0 + 35 * number
-            make_rollups(monitor=monitor, now=now, base_ms=base_ms, seed=number)
+            make_rollups(
+                monitor=monitor,
+                now=now,
+                base_ms=base_ms,
+                days=rollup_days,
+                seed=number,
+            )
     backend = made.monitors["Backend health"]
     make_results(
         monitor=backend,

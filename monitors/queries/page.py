@@ -292,7 +292,9 @@ def _thresholds(monitor: Monitor) -> list[ThresholdLine]:
         .defer("monitor__secret")
         .order_by("critical_priority", "name")
     )
-    scopes = Scopes(candidates)
+    applying = Scopes(candidates).for_monitor(
+        monitor_id=monitor.pk, service_id=monitor.service_id, tags=monitor.tags
+    )
     levels = dict(
         ThresholdState.objects.filter(monitor=monitor).values_list(
             "threshold_id", "level"
@@ -305,12 +307,7 @@ def _thresholds(monitor: Monitor) -> list[ThresholdLine]:
             level=levels.get(threshold.pk, ThresholdState.Level.OK),
         )
         for measure in Threshold.Measure.values
-        for threshold in scopes.for_monitor(
-            measure=measure,
-            monitor_id=monitor.pk,
-            service_id=monitor.service_id,
-            tags=monitor.tags,
-        )
+        for threshold in applying.get(measure, ())
     ]
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from bench.portal import ROOT, Portal
+from bench.portal import Portal, manage
 
 Seen = TypeVar("Seen")
 
@@ -50,26 +47,6 @@ def import_config(portal: Portal, text: str, **environment: str) -> None:
     path = portal.data_dir.parent / "config.yaml"
     path.write_text(text)
     manage(portal, "config", "import", str(path), **environment)
-
-
-def manage(portal: Portal, *arguments: str, **environment: str) -> str:
-    """Run a management command beside the running portal."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            **ENVIRONMENT,
-            "PORTAL_DATA_DIR": str(portal.data_dir),
-            "PORTAL_ENV_FILE": os.devnull,
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def printed_password(log: Path) -> str:

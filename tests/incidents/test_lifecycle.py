@@ -163,6 +163,24 @@ def test_snooze_outlives_a_short_recovery(now):
     assert outbox("page", "queued") == []
 
 
+def test_snooze_that_ran_out_during_the_recovery_is_over(now):
+    make_priority_rules(make_channel())
+    incident = make_incident(now=now, dedup_key="k")
+    services.snooze(
+        incident_id=incident.pk,
+        user=make_user(),
+        via="web",
+        now=now,
+        until=now + 3 * MINUTE,
+    )
+    intake.resolve(dedup_key="k", now=now + 2 * MINUTE)
+
+    fire_again(incident, now=now + 4 * MINUTE)
+
+    assert reread(incident).snoozed_until is None
+    assert len(outbox("page", "queued")) == 1
+
+
 def test_incident_has_the_highest_priority_of_what_fires(now):
     make_priority_rules(make_channel())
     incident = make_incident(now=now, dedup_key="low", priority="p2")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from incidents import intake, queries, services
+from incidents.advancing import advance_due
 from incidents.models import Incident
 from incidents.queries import Filters
 from notifications.models import Notification
@@ -164,6 +165,20 @@ def test_told_shows_the_last_page_to_each_channel(now):
 
     assert found["Slack"].status == "sent"
     assert (found["Mail"].status, found["Mail"].outcome) == ("dead", "no such box")
+
+
+def test_told_prefers_a_page_that_left_to_one_that_was_cancelled(now):
+    make_priority_rules(make_channel())
+    incident = make_incident(now=now)
+    deliver(now=now)
+    advance_due(now=now + 5 * MINUTE)
+    services.acknowledge(
+        incident_id=incident.pk, user=make_user(), via="web", now=now + 5 * MINUTE
+    )
+
+    (line,) = queries.told(incident=incident)
+
+    assert line.status == "sent"
 
 
 def test_similar_incidents_are_of_the_service_with_the_same_title_first(now):

@@ -35,7 +35,10 @@ def test_duration_has_at_most_two_units(seconds: float | None, said: str):
 
 
 def test_duration_takes_a_timedelta():
-    assert wording.duration(timedelta(minutes=3, seconds=20)) == "3\u00a0min\u00a020\u00a0s"
+    assert (
+        wording.duration(timedelta(minutes=3, seconds=20))
+        == "3\u00a0min\u00a020\u00a0s"
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,7 +159,9 @@ def test_filters_make_times_with_the_full_moment_in_the_title():
     assert ">13:58:10</time>" in shown
 
 
-@pytest.mark.parametrize("name", ["ago", "clock", "absolute", "duration", "ms", "percent"])
+@pytest.mark.parametrize(
+    "name", ["ago", "clock", "absolute", "duration", "ms", "percent"]
+)
 @pytest.mark.parametrize("missing", [None, ""])
 def test_filters_show_a_dash_for_what_is_missing(name: str, missing):
     page = Template("{% load portal %}{{ value|" + name + " }}")

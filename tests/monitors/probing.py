@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import pytest
 import trustme
 import uvloop
 
@@ -209,6 +210,19 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def script_lookups(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[bytes]:
+    """Let the system's resolver give these answers, one a call, the last for ever."""
+    calls: list[bytes] = []
+
+    def lookup(host: bytes, port: object, *args: object, **kwargs: object) -> Any:
+        calls.append(host)
+        found = answers[min(len(calls), len(answers)) - 1]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 0)) for ip in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    return calls
+
+
 @contextlib.contextmanager
 def black_hole(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """A port that answers no SYN: its backlog is full and nobody accepts."""
@@ -221,3 +235,22 @@ def black_hole(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
         yield listener.getsockname()[1]
+
+
+def ask_http(
+    handler: Handler,
+    *,
+    loop: str = "asyncio",
+    path: str = "/",
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    **changes: Any,
+) -> Any:
+    """Serve with `handler`, probe it once over HTTP, return the result."""
+
+    async def scenario() -> ProbeResult:
+        async with serving(handler, tls=tls) as port:
+            scheme = "https" if tls else "http"
+            return await probe("http", f"{scheme}://{host}:{port}{path}", **changes)
+
+    return run(scenario(), loop=loop)

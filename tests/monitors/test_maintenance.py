@@ -24,17 +24,19 @@ PARIS = ZoneInfo("Europe/Paris")
 HOUR = timedelta(hours=1)
 
 
-def make_spec(*local, recurrence="", duration_s=3600, zone=PARIS):
+def make_spec(
+    year, month, day, hour, minute=0, *, recurrence="", duration_s=3600, zone=PARIS
+):
     return WindowSpec(
-        starts_at=datetime(*local, tzinfo=zone),
+        starts_at=datetime(year, month, day, hour, minute, tzinfo=zone),
         duration_s=duration_s,
         recurrence=recurrence,
         zone=zone,
     )
 
 
-def utc(*parts):
-    return datetime(*parts, tzinfo=UTC)
+def utc(year, month, day, hour=0, minute=0):
+    return datetime(year, month, day, hour, minute, tzinfo=UTC)
 
 
 def starts(spec, start, end):

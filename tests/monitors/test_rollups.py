@@ -111,6 +111,7 @@ class TestRollUp:
 
         again = rollups.roll_up(now=TEN + minutes(20))
 
+        assert again is not None
         assert again.row_count == 0
         assert HourlyRollup.objects.values().get() == before
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from t4g_portal import launcher
 from t4g_portal.embedded_db import EmbeddedDatabase
 from t4g_portal.embedded_files import read_postmaster
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 # The real database under the supervisor, with a service that does nothing.
 WITH_DATABASE = """
 import sys
@@ -227,6 +229,57 @@ def test_server_of_another_command_is_taken_over(tmp_path: Path):
     finally:
         portal.process.terminate()
         portal.process.communicate(timeout=10)
+
+
+def test_whole_portal_starts_answers_and_starts_again(tmp_path: Path, free_port: int):
+    environment = {
+        **os.environ,
+        "PORTAL_DATA_DIR": str(tmp_path / "data"),
+        "PORTAL_ENV_FILE": os.devnull,
+        "PORTAL_DB_FAST": "1",
+        # The guide's monitors would be probed out there.
+        "PORTAL_SEED": "false",
+        "DATABASE_URL": "",
+        "REDIS_URL": "",
+        "HOST": "127.0.0.1",
+        "PORT": str(free_port),
+        # Uncompressed static files: the real ones take seconds to make.
+        "DJANGO_SETTINGS_MODULE": "t4g_portal.settings_test",
+    }
+
+    def run_once() -> tuple[str, list[psutil.Process]]:
+        with (tmp_path / "output").open("w+") as output:
+            process = subprocess.Popen(
+                [sys.executable, str(ROOT / "manage.py"), "run"],
+                env=environment,
+                cwd=tmp_path,
+                stdout=output,
+                stderr=output,
+            )
+            try:
+                wait_until(lambda: process.poll() is None and answers(), timeout_s=60)
+                everybody = psutil.Process(process.pid).children(recursive=True)
+            finally:
+                process.terminate()
+                assert process.wait(timeout=10) == 0
+            output.seek(0)
+            return output.read(), everybody
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/health") as page:
+                return bool(page.status == 200)
+        except OSError:
+            return False
+
+    first, everybody = run_once()
+    second, _ = run_once()
+
+    assert re.search(r"password {2,}\S+", first), first
+    assert f"http://localhost:{free_port}/" in first
+    assert not any(p.is_running() for p in everybody)
+    assert "password" not in second, second
+    assert "Migrating" not in second
 
 
 @pytest.mark.parametrize(
