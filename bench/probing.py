@@ -71,15 +71,18 @@ def watched(
     *, count: int, interval_s: int, is_https: bool = False
 ) -> Iterator[tuple[Path, Portal, Target]]:
     """A portal that watches `count` monitors of the local target, warmed up."""
-    with workplace() as directory, running_target(directory) as target:
-        with running_portal(directory, SSL_CERT_FILE=str(target.authority)) as portal:
-            url = f"http://127.0.0.1:{target.http}/health"
-            if is_https:
-                url = f"https://127.0.0.1:{target.https}/health"
-            add_monitors(portal, count=count, target=url, interval_s=interval_s)
-            wait_for_results(portal, count=count, timeout_s=180)
-            time.sleep(interval_s)
-            yield directory, portal, target
+    with (
+        workplace() as directory,
+        running_target(directory) as target,
+        running_portal(directory, SSL_CERT_FILE=str(target.authority)) as portal,
+    ):
+        url = f"http://127.0.0.1:{target.http}/health"
+        if is_https:
+            url = f"https://127.0.0.1:{target.https}/health"
+        add_monitors(portal, count=count, target=url, interval_s=interval_s)
+        wait_for_results(portal, count=count, timeout_s=180)
+        time.sleep(interval_s)
+        yield directory, portal, target
 
 
 def http_100() -> list[Figure]:

@@ -10,6 +10,8 @@ import logging
 import time
 from dataclasses import dataclass
 
+from t4g_portal.lib import egress
+
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 3.0
@@ -95,8 +97,13 @@ async def _answers(control: Control) -> bool:
     """Return whether the control target accepts a connection in time."""
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(control.host, control.port)
-    except (OSError, TimeoutError):
+            stream = await egress.open_connection(
+                host=control.host, port=control.port, may_use_private=True
+            )
+    except egress.BlockedAddress:
+        logger.warning("control target %s is not allowed by egress rules", control.host)
         return False
-    writer.close()
+    except (egress.UnableToResolve, OSError, TimeoutError):
+        return False
+    stream.abort()
     return True

@@ -49,7 +49,7 @@ class TagsField(SimpleArrayField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            forms.CharField(max_length=40),
+            forms.CharField(max_length=40, required=False),
             required=False,
             widget=UnfoldAdminTextInputWidget,
             **kwargs,

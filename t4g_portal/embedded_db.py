@@ -305,7 +305,11 @@ class EmbeddedDatabase:
         self, *, preexec_fn: Callable[[], None] | None = None
     ) -> subprocess.Popen[bytes]:
         """Start the server in the foreground, in a session of its own."""
-        with self.log_path.open("ab") as log:
+        # Failing statements are logged with their data. The server can't open the file
+        # itself: it only inherits the handle.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        log = os.open(self.log_path, flags, 0o600)
+        try:
             return subprocess.Popen(
                 self.command(),
                 stdin=subprocess.DEVNULL,
@@ -319,6 +323,8 @@ class EmbeddedDatabase:
                 group=self._account.gid if self._account else None,
                 extra_groups=[] if self._account else None,
             )
+        finally:
+            os.close(log)
 
     def _start_daemon(self) -> None:
         """Start the server so that it outlives this process."""

@@ -306,5 +306,7 @@ LOGGING = {
         "celery.beat": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
+        # Says of each probe cut off at its deadline what the result says anyway.
+        "psycopg": {"level": "ERROR"},
     },
 }

@@ -13,9 +13,7 @@ MIDDLEWARE = [name for name in ALL_MIDDLEWARE if not name.startswith("whitenoise
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 # Messages are read back in the tests, in the language the tests are written in.
 PORTAL_LANGUAGE = "en"

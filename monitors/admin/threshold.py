@@ -24,6 +24,13 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Threshold
         fields = "__all__"  # noqa: DJ007 the admin's fieldsets name them
 
+    def clean_for_count(self) -> int:
+        """Check the count: it fires after one value at the earliest."""
+        count = int(self.cleaned_data["for_count"])
+        if count < 1:
+            raise forms.ValidationError(_("Give at least 1."))
+        return count
+
     def clean(self) -> dict[str, Any]:
         """Check what belongs together."""
         cleaned = super().clean() or self.cleaned_data

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -67,7 +68,11 @@ def offline(monitor, moment) -> Finding:
 
 def tell(monitor, now, story, *, step_s=20):
     """Record a story of results, a letter each `step_s`, each in its own batch."""
-    make = {"+": passed, "-": failed, "?": offline}
+    make: dict[str, Callable[..., Finding]] = {
+        "+": passed,
+        "-": failed,
+        "?": offline,
+    }
     for number, letter in enumerate(story, start=1):
         moment = now + timedelta(seconds=number * step_s)
         recording.record(findings=[make[letter](monitor, moment)], now=moment)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 from datetime import timedelta
 
@@ -9,7 +10,6 @@ from django.db import connection
 from monitors import scheduling, watching
 from monitors.models import Monitor, MonitorState, ProbeSlot
 from tests.factories import make_monitor, make_service
-import itertools
 
 
 def make_monitors(count, **values):
@@ -130,7 +130,7 @@ def test_a_claim_without_a_result_is_due_again_after_its_lease(now):
 
 @pytest.mark.django_db
 def test_a_claim_with_a_result_is_not_due_again(now):
-    (monitor,) = make_monitors(1, interval_s=3600)
+    make_monitors(1, interval_s=3600)
     watching.admit_new(now=now)
     due_times(now, horizon_s=11)
     MonitorState.objects.update(last_result_at=now + timedelta(seconds=11))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -17,7 +18,6 @@ from monitors.models import (
 )
 from tests.factories import make_monitor, make_priority_rules
 from tests.monitors.test_recording import ledger, make_watched, passed, tell
-import itertools
 
 pytestmark = pytest.mark.django_db
 

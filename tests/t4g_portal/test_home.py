@@ -55,6 +55,7 @@ def make_notification(**values) -> Notification:
     values.setdefault("channel", make_channel())
     values.setdefault("idempotency_key", f"key{Notification.objects.count()}")
     values.setdefault("next_attempt_at", values["queued_at"])
+    values.setdefault("give_up_at", values["queued_at"] + HOUR)
     return Notification.objects.create(
         subject_key="incident:1", purpose="page", message={}, **values
     )

@@ -23,7 +23,6 @@ from t4g_portal import launcher
 from t4g_portal.embedded_db import EmbeddedDatabase
 from t4g_portal.embedded_files import read_postmaster
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 # The real database under the supervisor, with a service that does nothing.
 WITH_DATABASE = """
 import sys
@@ -247,12 +246,11 @@ def test_whole_portal_starts_answers_and_starts_again(tmp_path: Path, free_port:
         "DJANGO_SETTINGS_MODULE": "t4g_portal.settings_test",
     }
 
-    def run_once() -> tuple[str, list[psutil.Process]]:
+    def run_once(*program: str) -> tuple[str, list[psutil.Process]]:
         with (tmp_path / "output").open("w+") as output:
             process = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), "run"],
+                [sys.executable, *program],
                 env=environment,
-                cwd=tmp_path,
                 stdout=output,
                 stderr=output,
             )
@@ -261,7 +259,8 @@ def test_whole_portal_starts_answers_and_starts_again(tmp_path: Path, free_port:
                 everybody = psutil.Process(process.pid).children(recursive=True)
             finally:
                 process.terminate()
-                assert process.wait(timeout=10) == 0
+                exit_code = process.wait(timeout=10)
+            assert exit_code == 0
             output.seek(0)
             return output.read(), everybody
 
@@ -272,8 +271,8 @@ def test_whole_portal_starts_answers_and_starts_again(tmp_path: Path, free_port:
         except OSError:
             return False
 
-    first, everybody = run_once()
-    second, _ = run_once()
+    first, everybody = run_once("manage.py", "run")
+    second, _ = run_once("-m", "t4g_portal.launcher")
 
     assert re.search(r"password {2,}\S+", first), first
     assert f"http://localhost:{free_port}/" in first

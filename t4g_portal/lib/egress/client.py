@@ -203,6 +203,10 @@ class _GuardedTransport(httpx.BaseTransport):
         self._may_use_private = may_use_private
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.scheme not in {"http", "https"}:
+            raise httpx.UnsupportedProtocol(
+                "Only http:// and https:// are spoken.", request=request
+            )
         url = httpcore.URL(
             scheme=request.url.raw_scheme,
             host=request.url.raw_host,
