@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib.postgres.forms import SimpleArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
@@ -133,8 +134,8 @@ class MonitorForm(forms.ModelForm):  # type: ignore[type-arg]
             field = self.fields[name]
             field.min_value, field.max_value = least, most  # type: ignore[attr-defined]
             field.validators += [
-                forms.fields.validators.MinValueValidator(least),
-                forms.fields.validators.MaxValueValidator(most),
+                MinValueValidator(least),
+                MaxValueValidator(most),
             ]
 
     def clean(self) -> dict[str, Any]:
@@ -212,11 +213,6 @@ class MonitorForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _blame(self, field: str, message: Any) -> None:
         self.add_error(field if field in self.fields else None, message)
-
-    def validate_constraints(self) -> None:
-        """Leave out what `clean` has said already, with the field's name."""
-        if not self.errors:
-            super().validate_constraints()
 
     def save(self, commit: bool = True) -> Monitor:
         """Save; a secret that wasn't touched isn't written either."""

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from t4g_portal.celery import app as celery_app
+from typing import Any
 
-__all__ = ["celery_app"]
+
+def __getattr__(name: str) -> Any:
+    """`celery -A t4g_portal` asks for `celery_app`; the launcher must not load it."""
+    if name == "celery_app":
+        from t4g_portal.celery import app
+
+        return app
+    raise AttributeError(name)

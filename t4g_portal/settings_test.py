@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
+
+# Before the settings are read: a bare `pytest` finds its own data directory.
+os.environ.setdefault("PORTAL_ENV_FILE", os.devnull)
+os.environ.setdefault(
+    "PORTAL_DATA_DIR", str(Path(__file__).resolve().parent.parent / "var" / "test")
+)
+os.environ.setdefault("PORTAL_DB_FAST", "1")
 
 from t4g_portal.settings import *  # noqa: F403
 from t4g_portal.settings import MIDDLEWARE as ALL_MIDDLEWARE
@@ -19,4 +28,5 @@ STORAGES = {
 PORTAL_LANGUAGE = "en"
 # A test's wake-up calls reach no worker.
 CELERY_BROKER_URL = "memory://"
+CELERY_BROKER_TRANSPORT = None
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}

@@ -1,47 +1,25 @@
-"""How the shell of every signed-in page looks: django-unfold's settings."""
+"""How the shell of every signed-in page looks: django-unfold's settings.
+
+Read with the settings by every process, so it imports nothing.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
-from django.http import HttpRequest
-from django.templatetags.static import static
-
-
-def site_title(request: HttpRequest) -> str:
-    """Return whose portal this is, for the sidebar and the browser's tab."""
-    return str(settings.PORTAL_NAME)
-
-
-def stylesheet(request: HttpRequest) -> str:
-    """Return the address of what the portal adds to Unfold's styles."""
-    return static("portal/portal.css")
-
-
-def live_script(request: HttpRequest) -> str:
-    """Return the address of what keeps pages fresh."""
-    return static("portal/live.js")
-
-
-def icon(request: HttpRequest) -> str:
-    """Return the address of the mark beside the name, and of the tab's icon."""
-    return static("portal/mark.svg")
-
-
 UNFOLD: dict[str, Any] = {
-    "SITE_TITLE": "t4g_portal.shell.site_title",
-    "SITE_HEADER": "t4g_portal.shell.site_title",
-    "SITE_ICON": "t4g_portal.shell.icon",
+    "SITE_TITLE": "t4g_portal.assets.site_title",
+    "SITE_HEADER": "t4g_portal.assets.site_title",
+    "SITE_ICON": "t4g_portal.assets.icon",
     "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": "t4g_portal.shell.icon"}
+        {"rel": "icon", "type": "image/svg+xml", "href": "t4g_portal.assets.icon"}
     ],
     "SITE_URL": "/",
     "SHOW_LANGUAGES": False,
     "SHOW_BACK_BUTTON": False,
     "BORDER_RADIUS": "8px",
-    "STYLES": ["t4g_portal.shell.stylesheet"],
-    "SCRIPTS": ["t4g_portal.shell.live_script"],
+    "STYLES": ["t4g_portal.assets.stylesheet"],
+    "SCRIPTS": ["t4g_portal.assets.live_script"],
     "SIDEBAR": {
         "show_search": False,
         "command_search": True,

@@ -45,7 +45,7 @@ class AssertionInline(TabularInline):  # type: ignore[misc]
 
 @admin.register(Monitor)
 class MonitorAdmin(ModelAdmin):  # type: ignore[misc]
-    list_display = ["name", "state", "service", "kind", "every", "tag_list"]
+    list_display = ["name", "shown_state", "service", "kind", "every", "tag_list"]
     list_filter = ["service", "kind", "is_enabled"]
     search_fields = ["name", "target", "service__name"]
     ordering = ["service__position", "service__name", "name"]
@@ -80,7 +80,7 @@ class MonitorAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_fieldsets(self, request: HttpRequest, obj: Monitor | None = None) -> Any:
         kind = _kind(request, obj)
-        sets = [
+        sets: list[tuple[Any, dict[str, Any]]] = [
             (
                 None,
                 {
@@ -146,11 +146,11 @@ class MonitorAdmin(ModelAdmin):  # type: ignore[misc]
             request,
             "admin/monitors/monitor/pick_kind.html",
             {"probes": [registry.get(kind) for kind in registry.kinds()]},
-            title=_("Add a monitor"),
+            title=str(_("Add a monitor")),
         )
 
     @admin.display(description=_("state"), ordering="state__status")
-    def state(self, monitor: Monitor) -> SafeString:
+    def shown_state(self, monitor: Monitor) -> SafeString:
         status = shown_status(getattr(monitor, "state", None), timezone.now())
         return render_to_string("_status.html", {"status": status})
 

@@ -84,11 +84,6 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
                 "clear_bound", _("It must lie on the good side of the bounds.")
             )
 
-    def validate_constraints(self) -> None:
-        """Leave out what `clean` has said already, with the field's name."""
-        if not self.errors:
-            super().validate_constraints()
-
 
 @admin.register(Threshold)
 class ThresholdAdmin(ModelAdmin):  # type: ignore[misc]
@@ -145,6 +140,6 @@ class ThresholdAdmin(ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description=_("in words"))
     def sentence(self, threshold: Threshold) -> str:
-        if threshold.pk is None:
+        if not threshold.name:
             return str(_("Said here once it is saved."))
         return threshold_sentence(threshold)

@@ -141,7 +141,7 @@ class MaintenanceWindowAdmin(ModelAdmin):  # type: ignore[misc]
     @admin.display(description=_("next occurrences"))
     def next_ones(self, window: MaintenanceWindow) -> str:
         now = timezone.now()
-        if window.pk is None:
+        if not window.name:
             return str(_("Shown here once it is saved."))
         lines = format_html_join(
             "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from monitors.models import Monitor
 from monitors.models.monitor import MonitorQuerySet
@@ -93,7 +94,7 @@ def all_glances(*, now: datetime) -> list[Glance]:
     return glances(monitors=Monitor.objects.all(), now=now)
 
 
-def _glance(row: tuple[object, ...], now: datetime) -> Glance:
+def _glance(row: tuple[Any, ...], now: datetime) -> Glance:
     (
         monitor_id,
         name,

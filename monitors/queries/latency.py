@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -28,6 +29,7 @@ LENGTHS: Mapping[str, timedelta] = {
     "90d": 90 * _DAY,
 }
 SPARK_HOURS = 24
+_Params = Mapping[str, Any]
 
 _TOTAL = " + ".join(f"coalesce({phase}, 0)::float8" for phase in PHASES)
 _HAS_LATENCY = f"code = 0 AND num_nonnulls({', '.join(PHASES)}) > 0"
@@ -132,7 +134,7 @@ def latency(*, monitor_id: int, reach: str, now: datetime) -> Latency:
     """
     width = BINS[reach]
     end = _ceil(now, width)
-    params = {
+    params: _Params = {
         "monitor_id": monitor_id,
         "width": width,
         "start": end - LENGTHS[reach],
@@ -158,7 +160,7 @@ def _ceil(moment: datetime, width: timedelta) -> datetime:
     return day - (day - moment) // width * width
 
 
-def _from_results(params: Mapping[str, object]) -> tuple[list[Bin], Quantiles | None]:
+def _from_results(params: _Params) -> tuple[list[Bin], Quantiles | None]:
     bins = []
     whole = None
     with connection.cursor() as cursor:
@@ -173,7 +175,7 @@ def _from_results(params: Mapping[str, object]) -> tuple[list[Bin], Quantiles | 
     return sorted(bins, key=lambda line: line.start), whole
 
 
-def _from_rollups(params: Mapping[str, object]) -> tuple[list[Bin], Quantiles | None]:
+def _from_rollups(params: _Params) -> tuple[list[Bin], Quantiles | None]:
     bins = []
     with connection.cursor() as cursor:
         cursor.execute(_HISTOGRAMS, params)
@@ -215,7 +217,7 @@ def _mean_phases(bins: Sequence[Bin]) -> dict[str, float]:
 def sparks(*, monitor_ids: Sequence[int], now: datetime) -> dict[int, Spark]:
     """Return the last day of several monitors; two queries."""
     end = _ceil(now, _HOUR)
-    params = {
+    params: _Params = {
         "monitor_ids": list(monitor_ids),
         "start": end - SPARK_HOURS * _HOUR,
         "end": end,

@@ -6,6 +6,7 @@ import itertools
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -124,7 +125,7 @@ def test_glances_say_the_same_as_shown_status(now):
 
 def test_glances_begin_with_what_needs_a_look(now):
     service = make_service()
-    for name, trouble, state in (
+    lines: list[tuple[str, Status | None, dict[str, Any]]] = [
         ("a up", None, {}),
         ("b paused", Status.PAUSED, {}),
         ("c maintenance", Status.MAINTENANCE, {}),
@@ -132,7 +133,8 @@ def test_glances_begin_with_what_needs_a_look(now):
         ("e degraded", Status.DEGRADED, {}),
         ("f flapping", None, {"is_flapping": True}),
         ("g down", Status.DOWN, {}),
-    ):
+    ]
+    for name, trouble, state in lines:
         troubles = [Trouble(trouble, HOUR, None)] if trouble else []
         monitor = make_monitor(name=name, service=service)
         make_ledger(monitor=monitor, now=now, troubles=troubles, **state)

@@ -1,0 +1,27 @@
+"""What the shell asks of each request: its title, styles, scripts and mark."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+
+
+def site_title(request: HttpRequest) -> str:
+    """Return whose portal this is, for the sidebar and the browser's tab."""
+    return str(settings.PORTAL_NAME)
+
+
+def stylesheet(request: HttpRequest) -> str:
+    """Return the address of what the portal adds to Unfold's styles."""
+    return static("portal/portal.css")
+
+
+def live_script(request: HttpRequest) -> str:
+    """Return the address of what keeps pages fresh."""
+    return static("portal/live.js")
+
+
+def icon(request: HttpRequest) -> str:
+    """Return the address of the mark beside the name, and of the tab's icon."""
+    return static("portal/mark.svg")
