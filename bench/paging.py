@@ -26,7 +26,7 @@ _OUTAGES = 60
 def paging() -> list[Figure]:
     """60 monitors of 60 services go down one after another; each pages Slack."""
     with workplace() as directory, running_target(directory) as target:
-        arrivals: list[float] = []
+        arrivals: list[tuple[float, str]] = []
         server = _slack(arrivals)
         with running_portal(directory) as portal:
             url = f"http://127.0.0.1:{target.http}/health"
@@ -47,11 +47,12 @@ def paging() -> list[Figure]:
         ]
 
 
-def _slack(arrivals: list[float]) -> http.server.ThreadingHTTPServer:
+def _slack(arrivals: list[tuple[float, str]]) -> http.server.ThreadingHTTPServer:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            arrivals.append(time.time())
-            self.rfile.read(int(self.headers["Content-Length"]))
+            at = time.time()
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            arrivals.append((at, body.decode()))
             self.send_response(200)
             self.send_header("Content-Length", "2")
             self.end_headers()
@@ -75,12 +76,12 @@ def _prepare(portal: Portal, url: str) -> None:
         " is_enabled=True);"
         "[r.channels.set([c]) for r in PriorityRule.objects.all()];"
         "[Monitor.objects.filter(pk=m.pk).update(service=Service.objects.create("
-        "name=f's{m.pk}', slug=f's{m.pk}')) for m in Monitor.objects.all()]"
+        "name=f'Service {m.pk}.', slug=f's{m.pk}')) for m in Monitor.objects.all()]"
     )
     manage(portal, "shell", "-c", script)
 
 
-def _break_one_by_one(portal: Portal, arrivals: list[float]) -> list[float]:
+def _break_one_by_one(portal: Portal, arrivals: list[tuple[float, str]]) -> list[float]:
     delays = []
     nowhere = f"http://127.0.0.1:{free_port()}/"
     with portal.connect() as connection:
@@ -91,17 +92,25 @@ def _break_one_by_one(portal: Portal, arrivals: list[float]) -> list[float]:
             ).fetchall()
         ]
         for monitor_id in ids:
-            before = len(arrivals)
             connection.execute(
                 "UPDATE monitors_monitor SET target = %s, retry_interval_s = 1"
                 " WHERE id = %s",
                 [nowhere, monitor_id],
             )
-            deadline = time.time() + 30
-            while len(arrivals) == before and time.time() < deadline:
-                time.sleep(0.01)
-            delays.append(arrivals[-1] - _confirmed_at(connection, monitor_id))
+            arrived = _wait_for(arrivals, f"Service {monitor_id}.")
+            delays.append(arrived - _confirmed_at(connection, monitor_id))
     return delays
+
+
+def _wait_for(arrivals: list[tuple[float, str]], name: str) -> float:
+    """When the first message that names it came in."""
+    deadline = time.time() + 30
+    while time.time() < deadline:
+        for at, body in list(arrivals):
+            if name in body:
+                return at
+        time.sleep(0.01)
+    raise SystemExit(f"no message names {name}")
 
 
 def _confirmed_at(connection: psycopg.Connection, monitor_id: int) -> float:

@@ -25,6 +25,11 @@ from bench.processes import Usage, usage
 ROOT = Path(__file__).resolve().parent.parent
 _GUIDE = ROOT / "t4g_portal" / "configuration" / "guide.yaml"
 _START_S = 120
+# Whatever the caller's are, a test's included.
+_OWN_SETTINGS = {
+    "DJANGO_SETTINGS_MODULE": "t4g_portal.settings",
+    "PORTAL_ENV_FILE": os.devnull,
+}
 
 
 @dataclass
@@ -120,7 +125,7 @@ def manage(portal: Portal, *arguments: str, **environment: str) -> str:
             **os.environ,
             "PORTAL_SEED": "off",
             "PORTAL_DATA_DIR": str(portal.data_dir),
-            "PORTAL_ENV_FILE": os.devnull,
+            **_OWN_SETTINGS,
             **environment,
         },
         capture_output=True,
@@ -143,7 +148,7 @@ def start(directory: Path, **environment: str) -> Iterator[Portal]:
             **os.environ,
             "PORTAL_DATA_DIR": str(directory / "data"),
             "PORT": str(port),
-            "PORTAL_ENV_FILE": os.devnull,
+            **_OWN_SETTINGS,
             **environment,
         },
         stdout=log,
