@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
-from incidents import people
 from incidents.models import Incident, Service
 from monitors.models import LocationState
 from monitors.queries.glances import Glance, all_glances
@@ -120,8 +119,7 @@ def _handler(incident: Incident | None) -> str | None:
         return None
     if incident.status != Incident.Status.ACKNOWLEDGED:
         return ""
-    user = incident.acknowledged_by
-    return people.name(user=user) if user else _("somebody")
+    return incident.holder or _("somebody")
 
 
 def _blindness(late: Sequence[LateLoop]) -> Blindness | None:

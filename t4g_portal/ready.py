@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -41,7 +41,6 @@ EXPECTED_LOOPS: Mapping[str, int] = MappingProxyType(
 DEADLINE_S = 5.0
 
 _process_began_at = timezone.now()
-_asking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ready")
 _only_one = threading.Lock()
 _pending: Future[Readiness] | None = None
 
@@ -69,12 +68,21 @@ def readiness(*, now: datetime, deadline_s: float = DEADLINE_S) -> Readiness:
     global _pending
     with _only_one:
         if _pending is None or _pending.done():
-            _pending = _asking.submit(_ask, now)
+            _pending = _ask_aside(now)
         asked = _pending
     try:
         return asked.result(timeout=deadline_s)
     except TookTooLong:
         return Readiness(database_error=f"no answer within {deadline_s:g} s")
+
+
+def _ask_aside(now: datetime) -> Future[Readiness]:
+    """Ask from a thread that nobody waits for, not even the end of the process."""
+    answer: Future[Readiness] = Future()
+    threading.Thread(
+        target=lambda: answer.set_result(_ask(now)), name="ready", daemon=True
+    ).start()
+    return answer
 
 
 def _ask(now: datetime) -> Readiness:
@@ -86,6 +94,9 @@ def _ask(now: datetime) -> Readiness:
         return Readiness(late_loops=tuple(overdue_loops(now=now)))
     except DatabaseError as error:
         logger.warning("the database does not answer: %s", error)
+        return Readiness(database_error=type(error).__name__)
+    except Exception as error:
+        logger.exception("the portal could not ask itself")
         return Readiness(database_error=type(error).__name__)
     finally:
         connections.close_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
@@ -20,3 +21,11 @@ class LookOnlyAdmin(ModelAdmin):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
+
+
+class OfMonitorAdmin(LookOnlyAdmin):
+    """Rows of a monitor, which are read without its secret."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:  # type: ignore[type-arg]
+        queryset: QuerySet = super().get_queryset(request)  # type: ignore[type-arg]
+        return queryset.select_related("monitor").defer("monitor__secret")

@@ -80,6 +80,9 @@ class MonitorAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_fieldsets(self, request: HttpRequest, obj: Monitor | None = None) -> Any:
         kind = _kind(request, obj)
+        secret = ["new_secret"]
+        if getattr(obj, "has_secret", False):
+            secret.append("clear_secret")
         sets: list[tuple[Any, dict[str, Any]]] = [
             (
                 None,
@@ -95,7 +98,7 @@ class MonitorAdmin(ModelAdmin):  # type: ignore[misc]
                 },
             ),
             (registry.get(kind).label, {"fields": option_names(kind)}),
-            (_("Secret"), {"fields": ["new_secret", "clear_secret"]}),
+            (_("Secret"), {"fields": secret}),
             (
                 _("Timing"),
                 {

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from monitors.admin.look_only import LookOnlyAdmin
+from monitors.admin.look_only import LookOnlyAdmin, OfMonitorAdmin
 from monitors.models import (
     ControlTarget,
     HeartbeatPing,
@@ -55,10 +54,9 @@ class SeriesAdmin(LookOnlyAdmin):
 
 
 @admin.register(StatusInterval)
-class StatusIntervalAdmin(LookOnlyAdmin):
+class StatusIntervalAdmin(OfMonitorAdmin):
     list_display = ["monitor", "state", "started_at", "ended_at", "length", "message"]
     list_filter = ["status", "monitor__service"]
-    list_select_related = ["monitor"]
     search_fields = ["monitor__name", "message"]
     date_hierarchy = "started_at"
     ordering = ["-started_at", "-pk"]
@@ -75,20 +73,19 @@ class StatusIntervalAdmin(LookOnlyAdmin):
 
 
 @admin.register(ResultDetail)
-class ResultDetailAdmin(LookOnlyAdmin):
+class ResultDetailAdmin(OfMonitorAdmin):
     list_display = ["at", "monitor", "message", "failed_assertion"]
     list_filter = ["monitor__service"]
-    list_select_related = ["monitor"]
     search_fields = ["monitor__name", "message", "failed_assertion"]
     date_hierarchy = "at"
     ordering = ["-at", "-pk"]
 
 
 @admin.register(ThresholdState)
-class ThresholdStateAdmin(LookOnlyAdmin):
+class ThresholdStateAdmin(OfMonitorAdmin):
     list_display = ["threshold", "subject", "level", "shown_value", "since_ago"]
     list_filter = ["level", "threshold"]
-    list_select_related = ["threshold", "monitor", "series"]
+    list_select_related = ["threshold", "series"]
     search_fields = ["threshold__name", "monitor__name", "series__name"]
     ordering = ["level", "-since"]
 
@@ -125,16 +122,12 @@ class LocationStateAdmin(LookOnlyAdmin):
 
 
 @admin.register(HeartbeatPing)
-class HeartbeatPingAdmin(LookOnlyAdmin):
+class HeartbeatPingAdmin(OfMonitorAdmin):
     list_display = ["at", "monitor", "kind", "exit_code", "beginning"]
     list_filter = ["kind", "monitor__service"]
-    list_select_related = ["monitor"]
     search_fields = ["monitor__name", "body"]
     date_hierarchy = "at"
     ordering = ["-at", "-pk"]
-
-    def get_queryset(self, request: HttpRequest):  # type: ignore[no-untyped-def]
-        return super().get_queryset(request).defer("monitor__secret")
 
     @admin.display(description=_("body"))
     def beginning(self, ping: HeartbeatPing) -> str:

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from monitors.models import Threshold
+from monitors.models import Monitor, Threshold
 from monitors.sentences import threshold_sentence
 
 _SERIES_MEASURES = (Threshold.Measure.SERIES, Threshold.Measure.NO_DATA)
@@ -137,6 +137,19 @@ class ThresholdAdmin(ModelAdmin):  # type: ignore[misc]
     def get_queryset(self, request: HttpRequest) -> QuerySet[Threshold]:
         queryset: QuerySet[Threshold] = super().get_queryset(request)
         return queryset.select_related("service", "monitor").defer("monitor__secret")
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "series_labels":
+            field.widget.attrs["rows"] = 2
+        return field
+
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "monitor":
+            kwargs["queryset"] = Monitor.objects.defer("secret")
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     @admin.display(description=_("in words"))
     def sentence(self, threshold: Threshold) -> str:

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -17,7 +17,7 @@ from unfold.admin import ModelAdmin
 
 from monitors import maintenance
 from monitors.forms import TagsField
-from monitors.models import MaintenanceWindow
+from monitors.models import MaintenanceWindow, Monitor
 from t4g_portal.lib.templatetags.portal import clock, duration, span
 
 _LOOK_AHEAD = timedelta(days=366)
@@ -110,7 +110,15 @@ class MaintenanceWindowAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MaintenanceWindow]:
         queryset: QuerySet[MaintenanceWindow] = super().get_queryset(request)
-        return queryset.prefetch_related("services", "monitors")
+        monitors = Prefetch("monitors", queryset=Monitor.objects.defer("secret"))
+        return queryset.prefetch_related("services", monitors)
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "monitors":
+            kwargs["queryset"] = Monitor.objects.defer("secret")
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     @admin.display(description=_("next"))
     def next_one(self, window: MaintenanceWindow) -> str:

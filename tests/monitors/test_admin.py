@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -337,8 +338,6 @@ def test_stored_secret_is_not_sent_to_a_new_target_unseen(ops: Client):
 
 
 def test_secret_that_no_longer_decrypts_stops_neither_list_nor_form(ops: Client):
-    from django.db import connection
-
     monitor = make_monitor(secret="sesame", target="https://t4g.example/")
     with connection.cursor() as cursor:
         cursor.execute("UPDATE monitors_monitor SET secret = 'v1:gone:AAAA'")
@@ -346,6 +345,7 @@ def test_secret_that_no_longer_decrypts_stops_neither_list_nor_form(ops: Client)
     assert ops.get("/admin/monitors/monitor/").status_code == 200
     assert ops.get("/monitors/").status_code == 200
     assert ops.get(f"/monitors/{monitor.pk}/").status_code == 200
+    assert ops.get("/").status_code == 200
     assert ops.get(change(monitor)).status_code == 200
     saved = ops.post(
         change(monitor), http_form(service=monitor.service_id, new_secret="anew")
@@ -353,6 +353,34 @@ def test_secret_that_no_longer_decrypts_stops_neither_list_nor_form(ops: Client)
     assert saved.status_code == 302
     monitor = Monitor.objects.get()
     assert monitor.secret == "anew"
+
+
+def test_secret_that_no_longer_decrypts_stops_nothing_that_names_its_monitor(
+    ops: Client, now
+):
+    made = make_history(now=now)
+    monitor = made.monitors["Backend health"]
+    window = MaintenanceWindow.objects.get()
+    window.monitors.add(monitor)
+    threshold = Threshold.objects.get(monitor=monitor)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE monitors_monitor SET secret = 'v1:gone:AAAA'")
+
+    for model in ("statusinterval", "resultdetail", "thresholdstate", "heartbeatping"):
+        assert ops.get(f"/admin/monitors/{model}/").status_code == 200
+    listed = ops.get("/admin/monitors/maintenancewindow/")
+    opened = ops.get(f"/admin/monitors/maintenancewindow/{window.pk}/change/")
+    saved = ops.post(
+        f"/admin/monitors/maintenancewindow/{window.pk}/change/",
+        window_form(monitors=[monitor.pk]),
+    )
+    moved = ops.post(
+        f"/admin/monitors/threshold/{threshold.pk}/change/",
+        threshold_form(name="Backend slow", monitor=monitor.pk),
+    )
+
+    assert (listed.status_code, opened.status_code) == (200, 200)
+    assert (saved.status_code, moved.status_code) == (302, 302)
 
 
 # --- Private networks ---------------------------------------------------------------

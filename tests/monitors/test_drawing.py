@@ -104,7 +104,7 @@ def test_title_of_a_day_gives_its_figures(seconds, title):
 # --- The ribbon -------------------------------------------------------------------
 
 
-def drawn(now: datetime, *intervals: Interval, until=None) -> list[tuple]:
+def drawn(now: datetime, *intervals: Interval, until=None) -> list[tuple[str, int, int]]:
     svg = ribbon(
         intervals=intervals, start=now - 10 * HOUR, end=now, observed_until=until
     )

@@ -121,16 +121,10 @@ def test_list_without_a_match_offers_to_show_all(ops: Client, now):
 @pytest.mark.parametrize(
     "query", ["page=0", "page=x", "state=wrong", "tag=%00", "q=%25%27--", "kind=%F0"]
 )
-def test_list_takes_odd_questions(ops: Client, query: str):
-    make_ledger(monitor=make_monitor(), now=_now())
+def test_list_takes_odd_questions(ops: Client, now, query: str):
+    make_ledger(monitor=make_monitor(), now=now)
 
     page_of(ops, f"/monitors/?{query}")
-
-
-def _now():
-    from django.utils import timezone
-
-    return timezone.now()
 
 
 def test_list_shows_a_monitor_that_was_never_probed(ops: Client):
