@@ -20,17 +20,17 @@ from bench.portal import (
     workplace,
 )
 
-_OUTAGES = 60
+_OUTAGES = 40
 
 
 def paging() -> list[Figure]:
-    """60 monitors of 60 services go down one after another; each pages Slack."""
+    """40 monitors of 40 services go down one after another; each pages Slack."""
     with workplace() as directory, running_target(directory) as target:
         arrivals: list[tuple[float, str]] = []
         server = _slack(arrivals)
         with running_portal(directory) as portal:
             url = f"http://127.0.0.1:{target.http}/health"
-            add_monitors(portal, count=_OUTAGES, target=url, interval_s=2)
+            add_monitors(portal, count=_OUTAGES, target=url, interval_s=1)
             _prepare(portal, f"http://127.0.0.1:{server.server_port}/services/T/B/x")
             wait_for_results(portal, count=_OUTAGES, timeout_s=60)
             delays = _break_one_by_one(portal, arrivals)

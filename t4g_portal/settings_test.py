@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 # Before the settings are read: a bare `pytest` finds its own data directory.
 os.environ.setdefault("PORTAL_ENV_FILE", os.devnull)
@@ -29,4 +28,4 @@ PORTAL_LANGUAGE = "en"
 # A test's wake-up calls reach no worker.
 CELERY_BROKER_URL = "memory://"
 CELERY_BROKER_TRANSPORT = None
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
+CELERY_BROKER_TRANSPORT_OPTIONS = {}
