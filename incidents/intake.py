@@ -1,9 +1,9 @@
 """The one way to raise: whatever finds something wrong comes through this door.
 
 Both functions work in the caller's transaction, so that a status and its alert commit
-together. A caller that raises several alerts in one transaction goes through them in
-the order of service and dedup key; otherwise two of them can wait for each other and
-PostgreSQL makes one start over.
+together. A caller that raises or ends several alerts in one transaction goes through
+them in the order of service, grouping key and dedup key; otherwise two of them can wait
+for each other and PostgreSQL makes one start over.
 """
 
 from __future__ import annotations
@@ -94,6 +94,16 @@ def resolve(*, dedup_key: str, now: datetime, detail: str = "") -> Alert | None:
     `detail` is the evidence. The incident ends with its last firing alert.
     """
     with transaction.atomic():
+        group = (
+            Alert.objects.filter(dedup_key=dedup_key, status=Alert.Status.FIRING)
+            .values_list("incident__service_id", "incident__grouping_key")
+            .first()
+        )
+        if group is None:
+            return None
+        # Before the incident, as for raising: the other way round, whoever ends one
+        # alert and raises another waits for whoever raises a third.
+        _serialize(*group)
         alert = _lock_firing(dedup_key)
         if alert is None:
             return None
@@ -116,7 +126,7 @@ def resolve(*, dedup_key: str, now: datetime, detail: str = "") -> Alert | None:
 
 
 def _trigger(condition: _Condition, now: datetime) -> Alert:
-    _serialize(condition)
+    _serialize(condition.service.pk, condition.grouping_key)
     alert = _lock_firing(condition.dedup_key)
     if alert is not None:
         _fire_again(alert, condition, now)
@@ -147,12 +157,12 @@ def _trigger(condition: _Condition, now: datetime) -> Alert:
     return alert
 
 
-def _serialize(condition: _Condition) -> None:
-    """Wait for whoever else raises in this group, until their transaction ends.
+def _serialize(service_id: int, grouping_key: str) -> None:
+    """Wait for whoever else is at this group, until their transaction ends.
 
     Opening has no row that could be locked yet; everything later locks the incident.
     """
-    name = f"incidents.group:{condition.service.pk}:{condition.grouping_key}"
+    name = f"incidents.group:{service_id}:{grouping_key}"
     number = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])

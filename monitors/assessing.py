@@ -5,11 +5,14 @@ One query for each (measure, aggregate, window), however many monitors there are
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+
+from django.db import DatabaseError
 
 from monitors import measuring
 from monitors.judging import Level, Measurement, Standing, Transition, judge
@@ -19,6 +22,8 @@ from monitors.scopes import Scopes
 from monitors.sentences import say_series, spec_of
 from monitors.standings import MONITOR, SERIES, Place, Subject
 from monitors.watched import Watched, quiet_until
+
+logger = logging.getLogger(__name__)
 
 Measure = Threshold.Measure
 
@@ -95,7 +100,7 @@ class Assessor:
             assessment
             for group, thresholds in groups.items()
             if _is_due(group[2], self._now)
-            for assessment in self._assess_group(group, thresholds)
+            for assessment in self._assess_each(group, thresholds)
         ]
 
     def applies(self, place: Place, threshold: Threshold) -> bool:
@@ -158,6 +163,24 @@ class Assessor:
         return self._scopes.for_series(
             measure=measure, name=series.name, labels=series.labels
         )
+
+    def _assess_each(
+        self, group: tuple[str, str, int], thresholds: list[Threshold]
+    ) -> list[Assessment]:
+        """Judge a group, and singly where one of it can't be judged."""
+        try:
+            return self._assess_group(group, thresholds)
+        except DatabaseError:
+            raise
+        except Exception:
+            logger.exception("can't judge: %s", ", ".join(map(str, thresholds)))
+        if len(thresholds) == 1:
+            return []
+        return [
+            assessment
+            for threshold in thresholds
+            for assessment in self._assess_each(group, [threshold])
+        ]
 
     def _assess_group(
         self, group: tuple[str, str, int], thresholds: list[Threshold]

@@ -49,12 +49,16 @@ class Connectivity:
         """What the last question found."""
         return not self._is_online
 
-    async def is_online(self) -> bool:
-        """Return whether any control target answers, asking when the answer is old."""
+    async def is_online(self, *, since: float = float("-inf")) -> bool:
+        """Return whether any control target answers, asking when the answer is old.
+
+        One from before `since` (monotonic seconds) is too old, too.
+        """
         if not self._controls:
             self._set(True)
             return True
-        if time.monotonic() - self._asked_at <= self._fresh_s:
+        is_fresh = time.monotonic() - self._asked_at <= self._fresh_s
+        if is_fresh and self._asked_at >= since:
             return self._is_online
         if self._question is None:
             self._question = asyncio.create_task(self._ask())

@@ -51,6 +51,14 @@ def judge_down(
         _raise(monitor, threshold, since, message, now)
 
 
+def raising_order(monitor: Monitor) -> tuple[int, str]:
+    """Return what to sort by before several monitors change in one transaction.
+
+    The order that `incidents.intake` asks for.
+    """
+    return monitor.service_id, _key(monitor.pk)
+
+
 def reconcile(
     *,
     scopes: Scopes,
@@ -94,6 +102,7 @@ def _settle(scopes: Scopes, monitor_id: int, now: datetime) -> None:
     state = (
         MonitorState.objects.select_for_update(of=("self",), no_key=True)
         .select_related("monitor__service")
+        .defer("monitor__secret")
         .filter(pk=monitor_id)
         .first()
     )

@@ -97,6 +97,9 @@ class Engine:
         self._loop = uvloop.new_event_loop()
         self._groups: dict[int, list[Job]] = {}
         self._running: set[asyncio.Task[None]] = set()
+        # Monitors that are being asked, and those that failed like a lost network.
+        self._asked: set[int] = set()
+        self._failing: set[int] = set()
         self._findings: list[Finding] = []
         self._flush_handle: asyncio.TimerHandle | None = None
         self._batches: queue.SimpleQueue[list[Finding] | None] = queue.SimpleQueue()
@@ -153,8 +156,14 @@ class Engine:
 
     def _begin_stop(self) -> None:
         self._groups.clear()
-        for task in list(self._running):
+        self._loop.create_task(self._end(set(self._running)))
+
+    async def _end(self, tasks: set[asyncio.Task[None]]) -> None:
+        for task in tasks:
             task.cancel()
+        if tasks:
+            # So that each closes its connection.
+            await asyncio.wait(tasks, timeout=1)
         self._flush()
         self._loop.stop()
 
@@ -188,16 +197,38 @@ class Engine:
                 await asyncio.wait((task,), timeout=_PACE_S)
 
     async def _run(self, job: Job) -> None:
-        async with self._concurrency, self._hosts[_host_of(job.request)]:
+        monitor_id = job.request.monitor_id
+        # Where the timeout is longer than the interval, the answer to a later question
+        # would come first and hide that the earlier one hangs.
+        if monitor_id in self._asked:
+            return
+        self._asked.add(monitor_id)
+        try:
+            self._add(await self._finding_of(job))
+        finally:
+            self._asked.discard(monitor_id)
+
+    async def _finding_of(self, job: Job) -> Finding:
+        # The host first: who waits for a crowded one takes no room from the others.
+        async with self._hosts[_host_of(job.request)], self._concurrency:
             at = time.time()
             self._lateness.append(at - job.slot)
             result = await registry.run(job.request)
+        monitor_id = job.request.monitor_id
         if result.reason in _NETWORK_REASONS and result.outcome is Outcome.FAILED:
-            result = await self._unless_offline(result)
-        self._add(Finding(monitor_id=job.request.monitor_id, at=at, result=result))
+            is_news = monitor_id not in self._failing
+            self._failing.add(monitor_id)
+            result = await self._unless_offline(result, is_news=is_news)
+        else:
+            self._failing.discard(monitor_id)
+        return Finding(monitor_id=monitor_id, at=at, result=result)
 
-    async def _unless_offline(self, result: ProbeResult) -> ProbeResult:
-        if await self.connectivity.is_online():
+    async def _unless_offline(
+        self, result: ProbeResult, *, is_news: bool
+    ) -> ProbeResult:
+        # A first failure may be the first sign of our own: no older answer will do.
+        since = time.monotonic() if is_news else float("-inf")
+        if await self.connectivity.is_online(since=since):
             return result
         return replace(
             result,

@@ -127,10 +127,12 @@ def due_outcomes(*, now: datetime) -> list[HeartbeatOutcome]:
     before = _load({ping.monitor_id for ping in pings})
     hearts = _noting_our_absence(before, now)
     outcomes = _hear(hearts, pings) + _miss(hearts, now)
-    _save(
-        [heart for heart in hearts.values() if heart != before[heart.monitor_id]],
-        [ping_id for ping_id, *_ in taken],
+    changed = [heart for heart in hearts.values() if heart != before[heart.monitor_id]]
+    _lock_states(
+        {heart.monitor_id for heart in changed}
+        | {outcome.monitor_id for outcome in outcomes}
     )
+    _save(changed, [ping_id for ping_id, *_ in taken])
     return sorted(outcomes, key=lambda outcome: (outcome.at, outcome.monitor_id))
 
 
@@ -274,11 +276,17 @@ def _say_miss(options: HeartbeatOptions) -> str:
     }
 
 
+def _lock_states(ids: set[int]) -> None:
+    """Lock at once what this transaction changes: now, and when it records."""
+    if ids:
+        with connection.cursor() as cursor:
+            cursor.execute(_LOCK_STATES, [list(ids)])
+
+
 def _save(changed: Sequence[_Heart], ping_ids: list[int]) -> None:
     ids = [heart.monitor_id for heart in changed]
     with connection.cursor() as cursor:
         if changed:
-            cursor.execute(_LOCK_STATES, [ids])
             cursor.execute(
                 _SAVE,
                 [

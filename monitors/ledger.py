@@ -6,12 +6,18 @@ threshold complains about counts as degraded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from monitors import down_alerts, maintenance
 from monitors.models import Monitor, MonitorState, StatusInterval
 from monitors.status import Status
+
+_HIDING = frozenset({Status.PAUSED, Status.MAINTENANCE})
+_ANSWERING = frozenset({Status.UP, Status.DEGRADED})
+# The tick sees a window so soon after its start, however busy it is. One that covers
+# results of later was planned when they were there already.
+_NOTICED_WITHIN = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,31 @@ def confirmed_status(state: MonitorState) -> str:
     return state.confirmed
 
 
+def follow(*, state: MonitorState, confirmed: Change, now: datetime) -> None:
+    """Move the ledger to what was confirmed, as far as no pause or window hides it.
+
+    Inside the caller's transaction, with the state's row locked; the caller saves it.
+    """
+    monitor = state.monitor
+    change = _overlay(state, confirmed, now)
+    is_hidden = change is not confirmed
+    if state.status in _HIDING:
+        # What happened inside stays inside.
+        change = replace(change, since=max(change.since, now))
+    elif (
+        is_hidden
+        and confirmed.status == Status.UNKNOWN
+        and confirmed.since < change.since
+    ):
+        # The part of a gap that lies before a window is no maintenance.
+        shift(monitor=monitor, state=state, change=confirmed, now=now)
+    if change.status != state.status:
+        shift(monitor=monitor, state=state, change=change, now=now)
+    if is_hidden and confirmed.status in _ANSWERING:
+        # Whoever was told before the window hears in it that it is over.
+        _tell(monitor, confirmed, now, now)
+
+
 def shift(
     *, monitor: Monitor, state: MonitorState, change: Change, now: datetime
 ) -> None:
@@ -48,15 +79,25 @@ def shift(
     _tell(monitor, change, since, now)
 
 
-def overlay(*, monitor: Monitor, confirmed: Change, now: datetime) -> Change:
+def _overlay(state: MonitorState, confirmed: Change, now: datetime) -> Change:
     """Return what a confirmed change counts as: it hides under pause and windows."""
+    monitor = state.monitor
     if not monitor.is_enabled:
         return Change(status=str(Status.PAUSED), since=now)
     window = maintenance.windows_now(now=now).get(monitor.pk)
-    if window is not None:
-        name, started_at, _ = window
-        return Change(status=str(Status.MAINTENANCE), since=started_at, message=name)
-    return confirmed
+    if window is None:
+        return confirmed
+    name, started_at, _ = window
+    noticed_by = started_at + _NOTICED_WITHIN
+    is_planned_late = state.since >= started_at or (
+        state.last_result_at is not None and state.last_result_at > noticed_by
+    )
+    return Change(
+        status=str(Status.MAINTENANCE),
+        # What was seen before somebody called it maintenance stays what it was.
+        since=now if is_planned_late else started_at,
+        message=name,
+    )
 
 
 def _move_open_interval(monitor_id: int, change: Change) -> datetime:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from django.conf import settings
-from django.db import IntegrityError
 from django.utils import timezone
 
 from monitors import partitions, recording, scheduling, watching
@@ -75,15 +74,10 @@ class Prober:
 
     def _record(self, findings: list[Finding]) -> None:
         refresh_connection()
-        try:
-            recording.record(
-                findings=[self._without_known_certificate(one) for one in findings],
-                now=timezone.now(),
-            )
-        except IntegrityError:
-            # A clock that jumped over midnight finds no partition to write into.
-            partitions.ensure(now=timezone.now())
-            raise
+        recording.record(
+            findings=[self._without_known_certificate(one) for one in findings],
+            now=timezone.now(),
+        )
         for finding in findings:
             if finding.result.certificate is not None:
                 self._fingerprints[finding.monitor_id] = (

@@ -1,27 +1,31 @@
 """From findings to rows: raw results, state, ledger and alerts, in micro-batches.
 
 Most results only say "still up": they cost a COPY and one UPDATE for the whole batch.
-Whatever could change a status goes the long way, in small transactions. An error in
-here is our fault and is raised; the engine keeps the batch.
+Whatever could change a status goes the long way, in small transactions. A database
+that fails is our fault and is raised; the engine keeps the batch.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
+from django.db import Error as DatabaseFault
 
-from monitors import ledger, scheduling
+from monitors import down_alerts, ledger, partitions, scheduling
 from monitors.engine import Finding
 from monitors.evaluation import Rules, Standing, Verdict, evaluate, fresh_until
 from monitors.ledger import Change
 from monitors.models import Monitor, MonitorState, ResultDetail
 from monitors.probes.base import Outcome, ProbeResult
 from monitors.status import Status
+
+logger = logging.getLogger(__name__)
 
 # Long ways taken in one transaction: a storm must not hold its locks for seconds.
 _LONG_WAY_COUNT = 25
@@ -33,12 +37,14 @@ _COPY = (
 )
 # The states that need no more than "still up"; locked in the order of their keys.
 _LOCK_STEADY = """
-SELECT st.monitor_id, st.last_result_at, st.fresh_until, m.interval_s, m.timeout_s
+SELECT st.monitor_id, st.last_result_at, st.fresh_until, st.certificate IS NOT NULL,
+       m.interval_s, m.timeout_s
   FROM monitors_monitorstate st
   JOIN monitors_monitor m ON m.id = st.monitor_id
  WHERE st.monitor_id = ANY(%s)
    AND st.confirmed = 'up' AND st.failure_count = 0 AND st.change_bits = 0
    AND st.last_code = 0 AND st.fresh_until IS NOT NULL AND m.is_enabled
+   AND st.status <> 'paused'
  ORDER BY st.monitor_id
    FOR NO KEY UPDATE OF st
 """
@@ -64,9 +70,41 @@ class Recorded:
 def record(*, findings: Sequence[Finding], now: datetime) -> Recorded:
     """Store findings and let them change status, ledger and alerts.
 
-    Recording the same findings again changes nothing, so a batch may be retried.
-    Raises the database's errors.
+    Recording the same findings again changes nothing, so a batch may be retried. A
+    finding that can't be stored is logged and let go, so that it holds up no other.
+    Raises the errors of a database that is away or full.
     """
+    try:
+        return _record(findings, now)
+    except Exception as error:
+        _raise_unless_of_the_row(error)
+        logger.exception("%s results could not be recorded together", len(findings))
+    # A clock that jumped over midnight finds no partition to write into.
+    partitions.ensure(now=now)
+    return _record_singly(findings, now)
+
+
+def _record_singly(findings: Sequence[Finding], now: datetime) -> Recorded:
+    counts: Counter[str] = Counter()
+    for finding in findings:
+        try:
+            counts.update(asdict(_record([finding], now)))
+        except Exception as error:
+            _raise_unless_of_the_row(error)
+            logger.exception("a result of monitor %s is let go", finding.monitor_id)
+            counts["ignored_count"] += 1
+    return Recorded(**{name: counts[name] for name in Recorded.__slots__})
+
+
+def _raise_unless_of_the_row(error: Exception) -> None:
+    """Raise what a database says of itself: then no row is to blame."""
+    if isinstance(error, DatabaseFault) and not isinstance(
+        error, DataError | IntegrityError
+    ):
+        raise error
+
+
+def _record(findings: Sequence[Finding], now: datetime) -> Recorded:
     times = Counter(finding.monitor_id for finding in findings)
     plain = [
         finding
@@ -81,8 +119,10 @@ def record(*, findings: Sequence[Finding], now: datetime) -> Recorded:
         key=lambda finding: (finding.at, finding.monitor_id),
     )
     changed_count = 0
-    for start in range(0, len(rest), _LONG_WAY_COUNT):
-        changed_count += _record_long_way(rest[start : start + _LONG_WAY_COUNT], now)
+    # In the caller's transaction parts would shorten nothing, and raise out of order.
+    size = len(rest) if connection.in_atomic_block else _LONG_WAY_COUNT
+    for start in range(0, len(rest), size or 1):
+        changed_count += _record_long_way(rest[start : start + size], now)
     return Recorded(
         steady_count=len(steady),
         changed_count=changed_count,
@@ -100,12 +140,16 @@ def set_degraded(
     state = (
         MonitorState.objects.select_for_update(of=("self",))
         .select_related("monitor__service")
+        .defer("monitor__secret")
         .get(pk=monitor_id)
     )
     if state.is_degraded == is_degraded:
         return
     state.is_degraded = is_degraded
-    if state.confirmed == Status.UP and state.status in (Status.UP, Status.DEGRADED):
+    # Nobody has looked lately: the tick says "unknown" first, from when on that is so.
+    is_stale = state.fresh_until is not None and state.fresh_until < now
+    is_answering = state.status in (Status.UP, Status.DEGRADED)
+    if state.confirmed == Status.UP and is_answering and not is_stale:
         ledger.shift(
             monitor=state.monitor,
             state=state,
@@ -129,10 +173,19 @@ def _record_steady(findings: list[Finding]) -> set[int]:
     fresh: list[datetime] = []
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_LOCK_STEADY, [list(by_monitor)])
-        for monitor_id, last_at, fresh_to, interval_s, timeout_s in cursor.fetchall():
+        for (
+            monitor_id,
+            last_at,
+            fresh_to,
+            has_certificate,
+            interval_s,
+            timeout_s,
+        ) in cursor.fetchall():
             finding = by_monitor[monitor_id]
             at = _moment(finding.at)
             if at <= last_at or at > fresh_to:
+                continue
+            if has_certificate and _is_without_tls(finding.result):
                 continue
             done.append(finding)
             ids.append(monitor_id)
@@ -151,15 +204,24 @@ def _record_long_way(findings: list[Finding], now: datetime) -> int:
         state.monitor_id: state
         for state in MonitorState.objects.select_for_update(of=("self",), no_key=True)
         .select_related("monitor__service")
+        .defer("monitor__secret")
         .filter(pk__in={finding.monitor_id for finding in findings})
         .order_by("pk")
     }
     counted: list[Finding] = []
     touched: dict[int, MonitorState] = {}
-    for finding in findings:
-        state = states.get(finding.monitor_id)
-        # Deleted or paused meanwhile, or recorded before.
-        if state is None or not state.monitor.is_enabled:
+    # Those that are not there any more are deleted.
+    known = [finding for finding in findings if finding.monitor_id in states]
+    for finding in sorted(
+        known,
+        key=lambda finding: (
+            down_alerts.raising_order(states[finding.monitor_id].monitor),
+            finding.at,
+        ),
+    ):
+        state = states[finding.monitor_id]
+        # Paused meanwhile, not resumed yet, or recorded before.
+        if state.status == Status.PAUSED or not state.monitor.is_enabled:
             continue
         if state.last_result_at and _moment(finding.at) <= state.last_result_at:
             continue
@@ -182,7 +244,6 @@ def _apply(state: MonitorState, finding: Finding, now: datetime) -> None:
     )
     _keep_words(state, result, at)
     apply_verdict(
-        monitor=monitor,
         state=state,
         verdict=verdict,
         reason=result.reason,
@@ -203,7 +264,6 @@ def _apply(state: MonitorState, finding: Finding, now: datetime) -> None:
 
 def apply_verdict(
     *,
-    monitor: Monitor,
     state: MonitorState,
     verdict: Verdict,
     reason: int,
@@ -217,20 +277,21 @@ def apply_verdict(
     for name in Standing.__slots__:
         setattr(state, name, getattr(verdict.standing, name))
     if verdict.gap_since is not None:
-        _shift_confirmed(
-            monitor, state, Change(status=Status.UNKNOWN, since=verdict.gap_since), now
+        ledger.follow(
+            state=state,
+            confirmed=Change(status=str(Status.UNKNOWN), since=verdict.gap_since),
+            now=now,
         )
     if verdict.changed_since is not None:
-        _shift_confirmed(
-            monitor,
-            state,
-            Change(
+        ledger.follow(
+            state=state,
+            confirmed=Change(
                 status=ledger.confirmed_status(state),
                 since=verdict.changed_since,
                 reason=reason,
                 message=message,
             ),
-            now,
+            now=now,
         )
 
 
@@ -260,19 +321,6 @@ def standing_of(state: MonitorState) -> Standing:
         last_result_at=state.last_result_at,
         fresh_until=state.fresh_until,
     )
-
-
-def _shift_confirmed(
-    monitor: Monitor, state: MonitorState, confirmed: Change, now: datetime
-) -> None:
-    change = ledger.overlay(monitor=monitor, confirmed=confirmed, now=now)
-    if change.status == state.status and change is not confirmed:
-        # Inside a window the ledger goes on saying "maintenance".
-        return
-    if state.status == Status.MAINTENANCE and change is confirmed:
-        # The window is just over, and what happened inside stays inside.
-        change = replace(change, since=max(change.since, now))
-    ledger.shift(monitor=monitor, state=state, change=change, now=now)
 
 
 def _keep_words(state: MonitorState, result: ProbeResult, at: datetime) -> None:
@@ -306,6 +354,13 @@ def _keep_certificate(state: MonitorState, result: ProbeResult) -> None:
         shown["not_after"] = result.certificate.not_after.isoformat()
         state.certificate = shown
         state.certificate_expires_at = result.certificate.not_after
+    elif _is_without_tls(result):
+        # The target has been changed; the old one's days are nobody's trouble now.
+        state.certificate = state.certificate_expires_at = None
+
+
+def _is_without_tls(result: ProbeResult) -> bool:
+    return result.outcome is Outcome.PASSED and result.phases.tls_ms is None
 
 
 def _copy(cursor: Any, findings: Iterable[Finding]) -> None:

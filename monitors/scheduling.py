@@ -18,6 +18,8 @@ LATE_S = 2.0
 # so much of the interval: all are asked within one.
 CATCH_UP_S = 60.0
 CATCH_UP_RATIO = 0.75
+# Slots are claimed so far ahead, at most.
+_AHEAD_S = 5.0
 # A claimed probe that left no result so long after its timeout was lost.
 LEASE_MARGIN_S = 30.0
 
@@ -113,6 +115,28 @@ def free_lost_slots(*, now: datetime) -> int:
                AND (st.last_result_at IS NULL OR st.last_result_at < s.slot_at)
             """,
             {"now": now},
+        )
+        return int(cursor.rowcount)
+
+
+def bring_forward(*, now: datetime) -> int:
+    """Give slots back to their grid that lie further ahead than it; return how many.
+
+    Their interval was shortened since, or the clock was set back.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE monitors_probeslot s
+               SET next_slot_at = %(now)s
+                   + {_PHASE} * least(m.interval_s * {CATCH_UP_RATIO}, {CATCH_UP_S})
+                     * interval '1 second'
+              FROM monitors_monitor m
+             WHERE m.id = s.monitor_id
+               AND s.next_slot_at
+                   > %(now)s + (m.interval_s * 1.25 + %(slack)s) * interval '1 second'
+            """,  # noqa: S608 only numbers of this module go in
+            {"now": now, "slack": _AHEAD_S},
         )
         return int(cursor.rowcount)
 

@@ -6,6 +6,7 @@ and order them differently.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -186,7 +187,8 @@ def say_slowest_phase(phase: str, ms: float) -> str:
 
 def say_value(measure: str, value: float, unit: str = "") -> str:
     """Say a measured value or a bound with the unit of its measure."""
-    say = _UNITS.get(measure)
+    # Infinity has no length in days.
+    say = _UNITS.get(measure) if math.isfinite(value) else None
     if say is not None:
         return say(value)
     return f"{_number(value)}\u00a0{unit}" if unit else _number(value)

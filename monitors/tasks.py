@@ -27,8 +27,11 @@ def watch(**_: Any) -> None:
     """Look after states between results, and after our own network."""
 
     def cycle(now: datetime) -> None:
-        probing.prober().watch_network(now=now)
-        watching.watch(now=now)
+        # One of the two must not keep the other from its work.
+        try:
+            probing.prober().watch_network(now=now)
+        finally:
+            watching.watch(now=now)
 
     run_cycle(name="monitors.watch", bound_s=60, cycle=cycle)
 

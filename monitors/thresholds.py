@@ -140,9 +140,30 @@ def _write(
     for case in ours:
         _degrade(case, now)
     steps = [step for case in ours for step in case.steps]
+    groups = _groups_of(step.dedup_key for step in steps if step.is_over)
     # The order that `incidents.intake` asks for.
-    for step in sorted(steps, key=lambda step: (step.service_id, step.dedup_key)):
+    for step in sorted(
+        steps,
+        key=lambda step: (
+            groups.get(step.dedup_key, (step.service_id, step.grouping_key)),
+            step.dedup_key,
+        ),
+    ):
         _tell(step, services, now)
+
+
+def _groups_of(dedup_keys: Iterable[str]) -> dict[str, tuple[int, str]]:
+    """Return service and grouping key of the alerts that fire under some keys."""
+    keys = list(dedup_keys)
+    if not keys:
+        return {}
+    firing = Alert.objects.filter(dedup_key__in=keys, status=Alert.Status.FIRING)
+    return {
+        key: (service_id, grouping_key)
+        for key, service_id, grouping_key in firing.values_list(
+            "dedup_key", "incident__service_id", "incident__grouping_key"
+        )
+    }
 
 
 def _degrade(case: Case, now: datetime) -> None:

@@ -11,13 +11,20 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from incidents import intake
 from incidents.models import Service
-from monitors import heartbeats, ledger, maintenance, recording, scheduling
+from monitors import (
+    down_alerts,
+    heartbeats,
+    ledger,
+    maintenance,
+    recording,
+    scheduling,
+)
 from monitors.engine import Finding
 from monitors.evaluation import expire
 from monitors.ledger import Change
@@ -46,10 +53,12 @@ def watch(*, now: datetime) -> None:
     failed = []
     steps: tuple[Callable[..., object], ...] = (
         admit_new,
+        # First: what nobody saw is unknown, also before a pause or a window.
+        expire_stale,
         pause_and_resume,
         open_and_close_windows,
-        expire_stale,
         scheduling.free_lost_slots,
+        scheduling.bring_forward,
         take_heartbeats,
     )
     for step in steps:
@@ -65,7 +74,9 @@ def watch(*, now: datetime) -> None:
 @transaction.atomic
 def admit_new(*, now: datetime) -> int:
     """Give monitors without a state theirs; return how many there were."""
-    new = list(Monitor.objects.filter(state__isnull=True).order_by("pk")[:1000])
+    new = list(
+        Monitor.objects.filter(state__isnull=True).defer("secret").order_by("pk")[:1000]
+    )
     if not new:
         return 0
     states = MonitorState.objects.bulk_create(
@@ -117,11 +128,7 @@ def pause_and_resume(*, now: datetime) -> int:
 def _follow_switch(state: MonitorState, now: datetime) -> None:
     if state.monitor.is_enabled:
         _start_over(state, now)
-        change = Change(status=str(Status.PENDING), since=now)
-        change = ledger.overlay(monitor=state.monitor, confirmed=change, now=now)
-    else:
-        change = Change(status=str(Status.PAUSED), since=now)
-    ledger.shift(monitor=state.monitor, state=state, change=change, now=now)
+    _follow_confirmed(state, now)
 
 
 def _start_over(state: MonitorState, now: datetime) -> None:
@@ -131,7 +138,7 @@ def _start_over(state: MonitorState, now: datetime) -> None:
     state.failure_count = state.success_count = state.change_bits = 0
     state.first_failure_at = state.first_success_at = None
     state.fresh_until = state.run_started_at = state.last_ping_at = None
-    state.is_flapping = False
+    state.is_flapping = state.is_degraded = False
     scheduling.ask_at(monitor_id=state.monitor_id, at=now)
 
 
@@ -144,27 +151,35 @@ def open_and_close_windows(*, now: datetime) -> int:
             Q(monitor_id__in=inside) & ~Q(status__in=[Status.MAINTENANCE])
             | Q(status=Status.MAINTENANCE) & ~Q(monitor_id__in=inside)
         ),
-        _follow_window,
+        _follow_confirmed,
         now,
     )
 
 
-def _follow_window(state: MonitorState, now: datetime) -> None:
-    confirmed = Change(
-        status=ledger.confirmed_status(state),
-        # What still fails when a window closes counts, and pages, from then on.
-        since=now,
-        reason=state.last_code if state.confirmed == Status.DOWN else 0,
-        message=state.last_message if state.confirmed == Status.DOWN else "",
+def _follow_confirmed(state: MonitorState, now: datetime) -> None:
+    """Let the ledger say from now on what is confirmed, or what hides it."""
+    is_down = state.confirmed == Status.DOWN
+    ledger.follow(
+        state=state,
+        confirmed=Change(
+            status=ledger.confirmed_status(state),
+            # What still fails when a window closes counts, and pages, from then on.
+            since=now,
+            reason=state.last_code if is_down else 0,
+            message=state.last_message if is_down else "",
+        ),
+        now=now,
     )
-    change = ledger.overlay(monitor=state.monitor, confirmed=confirmed, now=now)
-    ledger.shift(monitor=state.monitor, state=state, change=change, now=now)
 
 
 def expire_stale(*, now: datetime) -> int:
     """Call unknown what no result vouches for any more."""
     return _for_each(
-        Q(confirmed__in=[Status.UP, Status.DOWN], fresh_until__lt=now), _expire, now
+        Q(confirmed__in=[Status.UP, Status.DOWN], fresh_until__lt=now)
+        # Where nobody is to look, nobody is missed; resuming starts over.
+        & ~Q(status=Status.PAUSED),
+        _expire,
+        now,
     )
 
 
@@ -178,7 +193,6 @@ def _expire(state: MonitorState, now: datetime) -> None:
         return
     before = state.confirmed
     recording.apply_verdict(
-        monitor=state.monitor,
         state=state,
         verdict=verdict,
         reason=0,
@@ -198,22 +212,7 @@ def _listen_again(state: MonitorState, before: str, now: datetime) -> None:
     state.confirmed_since = now
     state.away_until = now
     state.fresh_until = now + _HEARTBEAT_VOUCH
-    is_down = before == Status.DOWN
-    ledger.shift(
-        monitor=state.monitor,
-        state=state,
-        change=ledger.overlay(
-            monitor=state.monitor,
-            confirmed=Change(
-                status=ledger.confirmed_status(state),
-                since=now,
-                reason=state.last_code if is_down else 0,
-                message=state.last_message if is_down else "",
-            ),
-            now=now,
-        ),
-        now=now,
-    )
+    _follow_confirmed(state, now)
 
 
 def _for_each(
@@ -223,18 +222,52 @@ def _for_each(
     ids = list(
         MonitorState.objects.filter(which).order_by("pk").values_list("pk", flat=True)
     )
+    failed = []
     for start in range(0, len(ids), _BATCH):
-        with transaction.atomic():
-            states = (
-                MonitorState.objects.select_for_update(of=("self",))
-                .select_related("monitor__service")
-                .filter(which, pk__in=ids[start : start + _BATCH])
-                .order_by("pk")
-            )
-            for state in states:
-                change(state, now)
-                state.save()
+        batch = ids[start : start + _BATCH]
+        try:
+            _change(which, batch, change, now)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("watch: one of many can't be changed")
+            # Singly, so that one that can't be changed keeps nobody else from it.
+            failed += [pk for pk in batch if not _try_change(which, pk, change, now)]
+    if failed:
+        raise RuntimeError(f"could not change the states of monitors {failed[:20]}")
     return len(ids)
+
+
+@transaction.atomic
+def _change(
+    which: Q,
+    ids: list[int],
+    change: Callable[[MonitorState, datetime], None],
+    now: datetime,
+) -> None:
+    states = list(
+        MonitorState.objects.select_for_update(of=("self",))
+        .select_related("monitor__service")
+        .defer("monitor__secret")
+        .filter(which, pk__in=ids)
+        .order_by("pk")
+    )
+    for state in sorted(
+        states, key=lambda state: down_alerts.raising_order(state.monitor)
+    ):
+        change(state, now)
+        state.save()
+
+
+def _try_change(
+    which: Q, pk: int, change: Callable[[MonitorState, datetime], None], now: datetime
+) -> bool:
+    try:
+        _change(which, [pk], change, now)
+    except Exception:
+        logger.exception("watch: the state of monitor %s can't be changed", pk)
+        return False
+    return True
 
 
 def take_heartbeats(*, now: datetime) -> int:
@@ -294,12 +327,9 @@ def note_connectivity(
 
 
 def _raise_blind(location: str, since: datetime, now: datetime) -> None:
-    service, _created = Service.objects.get_or_create(
-        slug="portal", defaults={"name": "Portal", "is_public": False}
-    )
     intake.trigger(
         dedup_key=_blind_key(location),
-        service=service,
+        service=_own_service(),
         title=_("Monitoring is blind: location %(location)s has no network")
         % {"location": location},
         priority=str(Priority.P1),
@@ -310,6 +340,14 @@ def _raise_blind(location: str, since: datetime, now: datetime) -> None:
             "the time counts as unknown. Check the portal's own network."
         ),
         source=f"location:{location}",
+    )
+
+
+def _own_service() -> Service:
+    """Return the service that stands for the portal, made when there is none."""
+    known = Service.objects.filter(Q(slug="portal") | Q(name="Portal"))
+    return known.order_by("pk").first() or Service.objects.create(
+        slug="portal", name="Portal", is_public=False
     )
 
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -178,9 +178,12 @@ def production(
     postgres: Postgres,
     redis: Redis,
     shape: tuple[str, ...],
-    **settings: str,
+    has_pages: bool = False,
 ) -> Iterator[Production]:
-    """Migrate, start the services named in `shape`, wait until they are up."""
+    """Migrate, start the services named in `shape`, wait until they are up.
+
+    Without static files, which take as long as all the rest, there are no pages.
+    """
     services = read_services(
         directory=directory,
         places={
@@ -189,7 +192,6 @@ def production(
         },
         POSTGRES_PASSWORD=postgres.password,
         REDIS_PASSWORD=redis.password,
-        **settings,
     )
     shop = Production(
         directory=directory,
@@ -202,7 +204,8 @@ def production(
         for service in shop.services.values():
             # The image has it; without a volume it is read-only.
             Path(service.environment["PORTAL_DATA_DIR"]).mkdir()
-        shop.run("migrate")
+        with collecting_static_files(directory) if has_pages else nullcontext():
+            shop.run("migrate")
         for name in shape:
             shop.start(name)
         until(
@@ -241,6 +244,10 @@ def env_file(**values: str) -> dict[str, str]:
         "PORTAL_URL": f"https://{HOST}",
         "POSTGRES_PASSWORD": secrets.token_hex(12),
         "REDIS_PASSWORD": secrets.token_hex(12),
+        # Nothing but what the test watches on this machine; English messages.
+        "PORTAL_SEED": "off",
+        "EGRESS_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "PORTAL_LANGUAGE": "en",
     }
     missing = {name for name, value in found.items() if not value} - set(filled)
     assert not missing, f"the test must fill in {missing}"
@@ -327,12 +334,11 @@ def _dockerfile() -> str:
     return text[text.rindex("\nFROM ") :]
 
 
-def collect_static_files(directory: Path) -> None:
-    """Do what the image's build does, with no variable of production set."""
-    (command,) = re.findall(
-        r"(?:&& )PORTAL_DATA_DIR=\S+ (python .*?) &&", _dockerfile()
-    )
-    subprocess.run(
+@contextmanager
+def collecting_static_files(directory: Path) -> Iterator[None]:
+    """Do meanwhile what the image's build does, with no variable of production set."""
+    (command,) = re.findall(r"&& PORTAL_DATA_DIR=\S+ (python .*?) &&", _dockerfile())
+    process = subprocess.Popen(
         command.split(),
         cwd=ROOT,
         env={
@@ -341,8 +347,11 @@ def collect_static_files(directory: Path) -> None:
             "STATIC_ROOT": str(directory / "staticfiles"),
             "PORTAL_DATA_DIR": str(directory / "build"),
         },
-        check=True,
     )
+    try:
+        yield
+    finally:
+        assert process.wait() == 0
     # It needs no database: the image has no PostgreSQL.
     assert not (directory / "build" / "pg").exists()
 

@@ -28,6 +28,7 @@ from tests.flows.portals import until
 # The older server of the wheel: the embedded database is the newer one, and the
 # portal promises to run on both.
 _PROGRAMS = bundled_programs().parent.with_name("pginstall") / "bin"
+_WAL_SEGMENT_BYTES = 2**20
 
 
 class Postgres:
@@ -79,6 +80,36 @@ class Postgres:
         self.thaw()
         self._signal_and_wait(signal.SIGINT)
 
+    def fill_disk(self) -> None:
+        """Leave no table room to grow; `free_disk` ends it."""
+        if not self._has_own_disk:
+            self._limit_files(_WAL_SEGMENT_BYTES)
+            return
+        with self._filler.open("wb", buffering=0) as filler, suppress(OSError):
+            while True:
+                filler.write(bytes(4096))
+
+    def free_disk(self) -> None:
+        if not self._has_own_disk:
+            self._limit_files(None)
+            return
+        self._filler.unlink()
+
+    @property
+    def _has_own_disk(self) -> bool:
+        return self.pgdata.parent.is_mount()
+
+    @property
+    def _filler(self) -> Path:
+        return self.pgdata.parent / "filler"
+
+    def _limit_files(self, size_bytes: int | None) -> None:
+        """Where no disk may be mounted: files can't grow past a size (None: any)."""
+        for process in self._family():
+            _, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+            limit = hard if size_bytes is None else size_bytes
+            process.rlimit(psutil.RLIMIT_FSIZE, (limit, hard))
+
     def freeze(self) -> None:
         """Answer nobody any more, and refuse nobody either."""
         for process in self._family():
@@ -113,7 +144,8 @@ class Postgres:
                 [
                     *["initdb", "-D", str(self.pgdata), "-U", "portal", "-N"],
                     *["--auth=scram-sha-256", f"--pwfile={password.name}"],
-                    *["--encoding=UTF8", "--locale=C", "--wal-segsize=1"],
+                    *["--encoding=UTF8", "--locale=C"],
+                    f"--wal-segsize={_WAL_SEGMENT_BYTES // 2**20}",
                 ],
                 stdout=subprocess.DEVNULL,
             )
@@ -179,12 +211,26 @@ class Redis:
 @contextmanager
 def stores(directory: Path) -> Iterator[tuple[Postgres, Redis]]:
     """Both servers in `directory`, ended afterwards in whatever state they are."""
-    postgres = Postgres(directory)
-    try:
-        redis = Redis(directory)
+    with _small_disk(directory / "disk") as disk:
+        postgres = Postgres(disk)
         try:
-            yield postgres, redis
+            redis = Redis(directory)
+            try:
+                yield postgres, redis
+            finally:
+                redis.kill()
         finally:
-            redis.kill()
+            postgres.stop()
+
+
+@contextmanager
+def _small_disk(path: Path) -> Iterator[Path]:
+    """A file system of its own where we may mount one, else a directory."""
+    path.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=192m,mode=755", "tmpfs", str(path)]
+    mounting = subprocess.run(["mount", *options], capture_output=True, check=False)
+    try:
+        yield path
     finally:
-        postgres.stop()
+        if mounting.returncode == 0:
+            subprocess.run(["umount", str(path)], check=True)

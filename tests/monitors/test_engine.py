@@ -202,3 +202,46 @@ def test_an_answer_holds_for_a_while():
         return first, await connectivity.is_online()
 
     assert asyncio.run(ask_twice()) == (True, True)
+
+
+def test_a_crowded_host_takes_no_room_from_the_others(shop, make_engine):
+    shop.turn("hanging")
+    healthy, recorder = Shop(), Recorder()
+    engine = make_engine(recorder, concurrency=3, host_concurrency=1)
+
+    engine.submit([make_job(shop.url, monitor_id=n, timeout_s=1.0) for n in range(6)])
+    engine.submit([make_job(healthy.url, monitor_id=100)])
+
+    assert recorder.wait_for(1)[0].monitor_id == 100
+    healthy.stop()
+
+
+def test_a_monitor_is_asked_once_at_a_time(shop, make_engine):
+    shop.turn("hanging")
+    recorder = Recorder()
+    engine = make_engine(recorder)
+
+    engine.submit(
+        [make_job(shop.url, in_s=n * 0.1, timeout_s=0.6) for n in range(4)]
+        + [make_job(shop.url, in_s=0.9, timeout_s=0.1)]
+    )
+
+    first, second = sorted(one.at for one in recorder.wait_for(2))
+    assert second - first >= 0.6
+    assert len(recorder.findings) == 2
+
+
+def test_a_first_failure_asks_anew_whether_we_are_online(make_engine):
+    control, recorder = Listener(), Recorder()
+    engine = make_engine(recorder)
+    engine.connectivity.set_controls((Control("127.0.0.1", control.port),))
+    asked = asyncio.run_coroutine_threadsafe(
+        engine.connectivity.is_online(), engine._loop
+    )
+    assert asked.result(timeout=5)
+    control.close()
+
+    engine.submit([make_job(f"http://127.0.0.1:{control.port}/")])
+
+    (finding,) = recorder.wait_for(1)
+    assert finding.result.reason == Reason.OFFLINE

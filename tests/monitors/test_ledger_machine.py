@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -49,6 +49,10 @@ from tests.monitors.test_recording import failed, offline, passed
 
 pytestmark = pytest.mark.django_db
 
+# A few hundred found what there was to find; these are for what comes.
+EXAMPLES = 25
+STEPS = 25
+
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 INTERVAL_S = 60
 TIMEOUT_S = 10
@@ -74,7 +78,7 @@ class Ledger(RuleBasedStateMachine):
         self._transaction = transaction.atomic()
         self._transaction.__enter__()
         self.now = START
-        self.was_firing = False
+        self.was_firing = self.is_excused = False
         # When somebody or something looked at the monitor.
         self.looks: list[datetime] = []
 
@@ -125,9 +129,8 @@ class Ledger(RuleBasedStateMachine):
     @rule()
     def judge(self) -> None:
         thresholds.judge_all(now=self.now)
-        state = MonitorState.objects.get()
-        if state.status == Status.DOWN:
-            assert self.is_firing(), "down, and judged, without an alert"
+        # Switched off, its alert is over before the ledger says "paused".
+        self.is_excused = not Monitor.objects.get().is_enabled
 
     @rule(is_enabled=st.booleans())
     def switch(self, is_enabled: bool) -> None:
@@ -176,7 +179,7 @@ class Ledger(RuleBasedStateMachine):
                 even_if_firing=True,
             )
         self.was_firing = False
-        thresholds.judge_all(now=self.now)
+        self.judge()
 
     # What always holds ----------------------------------------------------------------
 
@@ -208,8 +211,9 @@ class Ledger(RuleBasedStateMachine):
     def check_alert(self, state: MonitorState) -> None:
         """It fires while the ledger says down, and else only goes on or ends."""
         is_firing = self.is_firing()
+        self.is_excused &= state.status == Status.DOWN
         if state.status == Status.DOWN:
-            assert is_firing
+            assert is_firing or self.is_excused
         elif state.status in {*ANSWERING, Status.PAUSED}:
             assert not is_firing
         elif state.confirmed == Status.UP:
@@ -280,6 +284,8 @@ class HeartbeatLedger(Ledger):
     @rule()
     def watch(self) -> None:
         self.looks.append(self.now)
+        # A ping that waited for us is taken first and expires then.
+        watching.watch(now=self.now)
         super().watch()
 
     @property
@@ -287,25 +293,24 @@ class HeartbeatLedger(Ledger):
         return HEARTBEAT_VOUCH
 
 
-def run(machine: type[Ledger], *, examples: int, steps: int) -> None:
+def run(machine: type[Ledger]) -> None:
     run_state_machine_as_test(
         machine,
         settings=hypothesis_settings(
-            max_examples=examples,
-            stateful_step_count=steps,
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
             deadline=None,
-            derandomize=DERANDOMIZE,
+            derandomize=True,
+            # A failing story is told as it was found: making it shorter takes minutes.
+            phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),
     )
 
 
-DERANDOMIZE = True
-
-
 def test_the_ledger_of_a_probed_monitor_is_whole_whatever_comes(db):
-    run(ProbedLedger, examples=40, steps=25)
+    run(ProbedLedger)
 
 
 def test_the_ledger_of_a_heartbeat_is_whole_whatever_comes(db):
-    run(HeartbeatLedger, examples=20, steps=25)
+    run(HeartbeatLedger)

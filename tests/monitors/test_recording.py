@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 
 from incidents.models import Alert, Incident
 from monitors import partitions, recording, watching
@@ -21,6 +21,8 @@ from monitors.probes.base import Outcome, Phases, ProbeResult, Reason
 from tests.factories import make_monitor, make_priority_rules, make_service
 
 pytestmark = pytest.mark.django_db
+
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture(autouse=True)
@@ -275,15 +277,107 @@ def test_an_unconfirmed_failure_is_asked_again_soon(now):
 def test_a_storage_error_leaves_nothing_half_done(now):
     monitor = make_watched(now)
     tell(monitor, now, "+--")
-    far = now + timedelta(days=4000)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE monitors_checkresult RENAME TO away")
 
-    # There is no partition so far ahead, so the COPY at the very end fails.
-    with pytest.raises(DatabaseError):
-        recording.record(findings=[failed(monitor, far)], now=far)
+    # The COPY comes at the very end.
+    with pytest.raises(DatabaseError), transaction.atomic():
+        recording.record(findings=[failed(monitor, now + MINUTE * 3)], now=now)
     connection.check_constraints()
 
     assert MonitorState.objects.get(monitor=monitor).failure_count == 2
     assert not Alert.objects.exists()
+
+
+def test_a_result_that_cannot_be_stored_holds_up_no_other(now):
+    before, poisoned, after = (make_watched(now) for _ in range(3))
+    for monitor in (before, poisoned, after):
+        tell(monitor, now, "+")
+    moment = now + MINUTE
+    findings = [
+        failed(before, moment),
+        # PostgreSQL stores no NUL.
+        failed(poisoned, moment, message="\x00"),
+        failed(after, moment),
+    ]
+
+    recorded = recording.record(findings=findings, now=moment)
+
+    assert (recorded.changed_count, recorded.ignored_count) == (2, 1)
+    counts = dict(MonitorState.objects.values_list("monitor_id", "failure_count"))
+    assert counts == {before.pk: 1, poisoned.pk: 0, after.pk: 1}
+
+
+def test_a_result_from_a_day_without_a_partition_is_let_go(now):
+    monitor = make_watched(now)
+    tell(monitor, now, "+--")
+    far = now + timedelta(days=4000)
+
+    recorded = recording.record(findings=[failed(monitor, far)], now=now)
+
+    assert recorded.ignored_count == 1
+    assert MonitorState.objects.get(monitor=monitor).failure_count == 2
+
+
+def test_a_secret_that_cannot_be_read_holds_up_no_result(now):
+    broken, other = make_watched(now), make_watched(now)
+    spoil_secret(broken)
+
+    recorded = recording.record(
+        findings=[passed(broken, now + MINUTE), passed(other, now + MINUTE)],
+        now=now + MINUTE,
+    )
+
+    assert recorded.changed_count == 2
+
+
+def test_results_of_before_a_resume_was_noticed_do_not_count(now):
+    monitor = make_watched(now)
+    tell(monitor, now, "+--")
+    Monitor.objects.update(is_enabled=False)
+    watching.pause_and_resume(now=now + MINUTE * 2)
+    Monitor.objects.update(is_enabled=True)
+
+    recording.record(findings=[failed(monitor, now + MINUTE * 60)], now=now)
+
+    assert MonitorState.objects.get().status == "paused"
+    assert not Alert.objects.exists()
+
+
+def test_a_target_without_tls_has_no_certificate_any_more(now):
+    monitor = make_watched(now)
+    tell(monitor, now, "+")
+    MonitorState.objects.update(
+        certificate={"subject": "a"}, certificate_expires_at=now + MINUTE
+    )
+
+    recording.record(findings=[passed(monitor, now + MINUTE)], now=now + MINUTE)
+
+    state = MonitorState.objects.get()
+    assert (state.certificate, state.certificate_expires_at) == (None, None)
+
+
+def test_nothing_degrades_where_nobody_looked(now):
+    monitor = make_watched(now)
+    tell(monitor, now, "+")
+    later = now + timedelta(hours=1)
+
+    recording.set_degraded(
+        monitor_id=monitor.pk, is_degraded=True, since=later, message="", now=later
+    )
+    watching.expire_stale(now=later)
+
+    assert [row[0] for row in ledger(monitor)] == ["pending", "up", "unknown"]
+    assert ledger(monitor)[-1][1] < now + 2 * MINUTE
+
+
+def spoil_secret(monitor) -> None:
+    """As if its key had been lost."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE monitors_monitor SET secret = 'v1:gone:AAAA' WHERE id = %s",
+            [monitor.pk],
+        )
 
 
 def test_a_storm_is_one_incident_a_service(now):
@@ -302,21 +396,21 @@ def test_a_storm_is_one_incident_a_service(now):
 def test_a_degraded_monitor_counts_as_degraded_until_it_is_not(now):
     monitor = make_watched(now)
     tell(monitor, now, "+")
-    slow_since, fast_since = now + timedelta(minutes=1), now + timedelta(minutes=5)
+    slow_since, fast_since = now + MINUTE / 2, now + MINUTE * 1.5
 
     recording.set_degraded(
         monitor_id=monitor.pk,
         is_degraded=True,
         since=slow_since,
         message="latency 2.4 s",
-        now=now + timedelta(minutes=2),
+        now=now + MINUTE,
     )
     recording.set_degraded(
         monitor_id=monitor.pk,
         is_degraded=False,
         since=fast_since,
         message="",
-        now=now + timedelta(minutes=6),
+        now=now + MINUTE * 2,
     )
 
     assert ledger(monitor)[-2:] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 import pytest
@@ -408,3 +409,16 @@ def test_one_subject_that_cannot_be_written_keeps_nobody_else_from_it(now):
     assert judged.failed_count == 1
     assert firing() == {key(threshold, sound)}
     assert not ThresholdState.objects.filter(monitor=poison).exists()
+
+
+def test_a_threshold_that_cannot_be_judged_keeps_no_other_from_it(now):
+    monitor = make_slow(now)
+    # Only by hand: forms and imports refuse it.
+    endless = make_threshold("tls_days", comparison="below", critical_bound=math.inf)
+    make_watched(now, certificate_expires_at=now + MINUTE)
+    slow = make_threshold("latency")
+
+    judge_all(now=now)
+
+    assert key(slow, monitor) in firing()
+    assert any(name.startswith(f"threshold:{endless.pk}:") for name in firing())

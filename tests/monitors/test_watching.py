@@ -4,6 +4,7 @@ import itertools
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from incidents.models import Alert
 from monitors import partitions, recording, watching
@@ -13,11 +14,18 @@ from monitors.models import (
     MaintenanceWindow,
     Monitor,
     MonitorState,
+    ProbeSlot,
     StatusInterval,
     Threshold,
 )
-from tests.factories import make_monitor, make_priority_rules
-from tests.monitors.test_recording import ledger, make_watched, passed, tell
+from tests.factories import make_monitor, make_priority_rules, make_service
+from tests.monitors.test_recording import (
+    ledger,
+    make_watched,
+    passed,
+    spoil_secret,
+    tell,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -169,3 +177,164 @@ def test_blindness_is_told_once_and_ends(now):
 
     assert Alert.objects.get().status == "resolved"
     assert not LocationState.objects.get().is_blind
+
+
+MINUTE = timedelta(minutes=1)
+
+
+def statuses(monitor):
+    return [row[0] for row in ledger(monitor)]
+
+
+def test_what_nobody_saw_before_a_pause_is_unknown(now):
+    monitor = make_watched(now)
+    tell(monitor, now, "+")
+    back = now + timedelta(hours=1)
+    Monitor.objects.update(is_enabled=False)
+
+    watching.watch(now=back)
+
+    assert statuses(monitor) == ["pending", "up", "unknown", "paused"]
+    assert ledger(monitor)[-1] == ("paused", back, None)
+
+
+def test_what_nobody_saw_before_a_window_is_unknown(now):
+    monitor = make_watched(now)
+    tell(monitor, now, "+")
+    opens = now + 30 * MINUTE
+    make_window(monitor, opens)
+
+    watching.watch(now=opens + 30 * MINUTE)
+
+    assert statuses(monitor) == ["pending", "up", "unknown", "maintenance"]
+    assert ledger(monitor)[-1] == ("maintenance", opens, None)
+
+
+def test_a_result_inside_a_window_leaves_what_nobody_saw_before_it_unknown(now):
+    monitor = make_watched(now)
+    tell(monitor, now, "+")
+    opens = now + 30 * MINUTE
+    make_window(monitor, opens)
+    back = opens + MINUTE / 2
+
+    recording.record(findings=[passed(monitor, back)], now=back)
+
+    assert statuses(monitor) == ["pending", "up", "unknown", "maintenance"]
+
+
+def test_a_window_planned_late_makes_no_outage_undone(now):
+    monitor = make_watched(now)
+    tell(monitor, now, "+---")
+    outage = ledger(monitor)[-1][1]
+    planned = now + 2 * MINUTE
+    make_window(monitor, now)
+
+    watching.open_and_close_windows(now=planned)
+
+    assert ledger(monitor)[-2:] == [
+        ("down", outage, planned),
+        ("maintenance", planned, None),
+    ]
+
+
+def test_a_window_planned_late_begins_when_it_was_planned(now):
+    monitor = make_watched(now)
+    tell(monitor, now, "+" * 30)
+    planned = now + 10 * MINUTE
+    make_window(monitor, now + 5 * MINUTE)
+
+    watching.open_and_close_windows(now=planned)
+
+    assert ledger(monitor)[-1] == ("maintenance", planned, None)
+
+
+def test_a_recovery_inside_a_window_ends_the_alert_of_before(now):
+    monitor = make_watched(now)
+    tell(monitor, now, "+---")
+    opens = now + 2 * MINUTE
+    make_window(monitor, opens)
+    watching.watch(now=opens)
+    assert Alert.objects.get().status == "firing"
+
+    tell(monitor, opens, "++")
+
+    assert ledger(monitor)[-1] == ("maintenance", opens, None)
+    assert Alert.objects.get().status == "resolved"
+
+
+def test_resuming_inside_a_window_leaves_the_pause_a_pause(now):
+    monitor = make_watched(now, is_enabled=False)
+    make_window(monitor, now + MINUTE)
+    Monitor.objects.update(is_enabled=True)
+    resumed = now + 10 * MINUTE
+
+    watching.watch(now=resumed)
+
+    assert ledger(monitor) == [
+        ("paused", now, resumed),
+        ("maintenance", resumed, None),
+    ]
+
+
+def test_a_paused_heartbeat_has_one_stretch_of_pause(now):
+    monitor = make_watched(now, kind="heartbeat", target="", options={})
+    HeartbeatPing.objects.create(monitor=monitor, at=now, kind="success")
+    watching.watch(now=now + timedelta(seconds=2))
+    Monitor.objects.update(is_enabled=False)
+    paused_at = now + timedelta(seconds=5)
+
+    for minutes in range(10):
+        watching.watch(now=paused_at + minutes * MINUTE)
+
+    assert ledger(monitor)[-1] == ("paused", paused_at, None)
+
+
+def test_a_secret_that_cannot_be_read_keeps_no_other_monitor_from_its_status(now):
+    broken, other = make_watched(now), make_watched(now)
+    for monitor in (broken, other):
+        tell(monitor, now, "+")
+    spoil_secret(broken)
+    new = make_monitor()
+    spoil_secret(new)
+
+    watching.watch(now=now + timedelta(hours=1))
+
+    assert statuses(other)[-1] == statuses(broken)[-1] == "unknown"
+    assert statuses(new) == ["pending"]
+
+
+def test_a_state_that_cannot_be_changed_keeps_no_other_from_it(now):
+    broken, other = make_watched(now), make_watched(now)
+    for monitor in (broken, other):
+        tell(monitor, now, "+")
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(
+            "ALTER TABLE monitors_statusinterval ADD CONSTRAINT broken"
+            f" CHECK (monitor_id <> {broken.pk} OR status <> 'unknown')"
+        )
+
+    with pytest.raises(RuntimeError, match=str(broken.pk)):
+        watching.expire_stale(now=now + timedelta(hours=1))
+
+    assert (statuses(other)[-1], statuses(broken)[-1]) == ("unknown", "up")
+
+
+def test_blindness_is_told_where_another_service_has_the_name(now):
+    make_service(name="Portal", slug="the-portal")
+
+    watching.note_connectivity(
+        location="main", blind_since=now.timestamp() - 60, now=now
+    )
+
+    assert Alert.objects.get().service.slug == "the-portal"
+
+
+def test_a_slot_beyond_a_shortened_interval_comes_soon(now):
+    monitor = make_watched(now)
+    ProbeSlot.objects.update(next_slot_at=now + timedelta(hours=20))
+
+    watching.watch(now=now)
+
+    monitor.slot.refresh_from_db()
+    assert now <= monitor.slot.next_slot_at <= now + MINUTE
