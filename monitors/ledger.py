@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from monitors import down_alerts, maintenance
+from monitors import maintenance
 from monitors.models import Monitor, MonitorState, StatusInterval
 from monitors.status import Status
+from monitors.thresholds import down_alerts
 
 _HIDING = frozenset({Status.PAUSED, Status.MAINTENANCE})
 _ANSWERING = frozenset({Status.UP, Status.DEGRADED})

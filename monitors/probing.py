@@ -12,9 +12,10 @@ from datetime import datetime
 from django.conf import settings
 from django.utils import timezone
 
-from monitors import partitions, recording, scheduling, watching
+from monitors import recording, scheduling, watching
 from monitors.connectivity import Control
 from monitors.engine import Engine, Finding, Job
+from monitors.history import partitions
 from monitors.loading import RequestCache
 from monitors.models import ControlTarget
 from t4g_portal.lib.loops import refresh_connection

@@ -17,13 +17,15 @@ from typing import Any
 from django.db import DataError, IntegrityError, connection, transaction
 from django.db import Error as DatabaseFault
 
-from monitors import down_alerts, ledger, partitions, scheduling
+from monitors import ledger, scheduling
 from monitors.engine import Finding
 from monitors.evaluation import Rules, Standing, Verdict, evaluate, fresh_until
+from monitors.history import partitions
 from monitors.ledger import Change
 from monitors.models import Monitor, MonitorState, ResultDetail
 from monitors.probes.base import Outcome, ProbeResult
 from monitors.status import Status
+from monitors.thresholds import down_alerts
 
 logger = logging.getLogger(__name__)
 

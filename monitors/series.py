@@ -19,7 +19,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
-from monitors import partitions
+from monitors.history import partitions
 from monitors.models import Series
 
 logger = logging.getLogger(__name__)

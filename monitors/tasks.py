@@ -8,7 +8,9 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_shutting_down
 
-from monitors import probing, retention, rollups, thresholds, watching
+from monitors import probing, watching
+from monitors.history import retention, rollups
+from monitors.thresholds import rounds
 from t4g_portal.lib.loops import run_cycle
 
 
@@ -42,7 +44,7 @@ def judge(**_: Any) -> None:
     run_cycle(
         name="monitors.judge",
         bound_s=60,
-        cycle=lambda now: thresholds.judge_all(now=now),
+        cycle=lambda now: rounds.judge_all(now=now),
     )
 
 

@@ -11,5 +11,5 @@ app_name = "monitors"
 urlpatterns = [
     path("monitors/", views.monitor_list, name="list"),
     path("monitors/<int:pk>/", views.monitor_detail, name="detail"),
-    path("", include("monitors.ping_urls")),
+    path("", include("monitors.heartbeats.urls")),
 ]

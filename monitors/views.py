@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import conditional_page, require_safe
 
-from monitors.chart import Bound, Mark, latency_chart
 from monitors.models import Monitor, Threshold
+from monitors.pages.chart import Bound, Mark, latency_chart
 from monitors.queries.latency import LENGTHS
 from monitors.queries.listing import STATES, Wanted, list_monitors
 from monitors.queries.page import MonitorPage, monitor_page, monitor_top

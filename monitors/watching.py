@@ -17,20 +17,15 @@ from django.utils.translation import gettext as _
 
 from incidents import intake
 from incidents.models import Service
-from monitors import (
-    down_alerts,
-    heartbeats,
-    ledger,
-    maintenance,
-    recording,
-    scheduling,
-)
+from monitors import ledger, maintenance, recording, scheduling
 from monitors.engine import Finding
 from monitors.evaluation import expire
+from monitors.heartbeats.outcomes import due_outcomes
 from monitors.ledger import Change
 from monitors.models import LocationState, Monitor, MonitorState, StatusInterval
 from monitors.probes.base import Outcome, Phases, ProbeResult
 from monitors.status import Status
+from monitors.thresholds import down_alerts
 from t4g_portal.lib.priority import Priority
 
 logger = logging.getLogger(__name__)
@@ -273,7 +268,7 @@ def _try_change(
 def take_heartbeats(*, now: datetime) -> int:
     """Turn pings and missed deadlines into results; return how many."""
     with transaction.atomic():
-        outcomes = heartbeats.due_outcomes(now=now)
+        outcomes = due_outcomes(now=now)
         if outcomes:
             recording.record(
                 findings=[

@@ -17,8 +17,8 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from incidents.models import Alert, Incident, Service
-from monitors import partitions
-from monitors.histogram import bucket_of, merge
+from monitors.history import partitions
+from monitors.history.histogram import bucket_of, merge
 from monitors.models import (
     Assertion,
     HourlyRollup,

@@ -18,7 +18,7 @@ from monitors.models import (
     StatusInterval,
     ThresholdState,
 )
-from monitors.sentences import say_series, say_value
+from monitors.thresholds.sentences import say_series, say_value
 from t4g_portal.lib.templatetags.portal import ago, duration
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from monitors.models import Monitor, Threshold
-from monitors.sentences import threshold_sentence
+from monitors.thresholds.sentences import threshold_sentence
 
 _SERIES_MEASURES = (Threshold.Measure.SERIES, Threshold.Measure.NO_DATA)
 

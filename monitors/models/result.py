@@ -1,6 +1,6 @@
 """What probes saw: raw results for weeks, hourly rollups for a year.
 
-`CheckResult` lives in daily partitions that `monitors.partitions` creates and drops;
+`CheckResult` lives in daily partitions that `monitors.history.partitions` creates and drops;
 its table is made by hand in migration 0002.
 """
 
@@ -66,7 +66,7 @@ class ResultDetail(models.Model):
 class HourlyRollup(models.Model):
     """One hour of one monitor, with a histogram that merges (design §5.7).
 
-    `buckets` and `counts` are the sparse histogram of `monitors.histogram`, over
+    `buckets` and `counts` are the sparse histogram of `monitors.history.histogram`, over
     passed results. Sums in milliseconds.
     """
 

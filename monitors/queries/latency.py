@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection
 
-from monitors.histogram import merge, quantile
+from monitors.history.histogram import merge, quantile
 
 PHASES = ("dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "transfer_ms")
 _DAY = timedelta(days=1)

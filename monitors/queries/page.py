@@ -10,7 +10,6 @@ from django.db.models import Q
 
 from incidents.models import Incident
 from monitors import maintenance
-from monitors.headline import Headline, Situation, headline
 from monitors.models import (
     CheckResult,
     HeartbeatPing,
@@ -22,16 +21,17 @@ from monitors.models import (
     Threshold,
     ThresholdState,
 )
+from monitors.pages.headline import Headline, Situation, headline
+from monitors.pages.reasons import is_ours, reason_words
 from monitors.probes import assertions
 from monitors.probes.base import AssertionSpec
 from monitors.queries.glances import expires_soon
 from monitors.queries.latency import LENGTHS, PHASES, Latency, latency
 from monitors.queries.ledger import monitor_days, uptimes
 from monitors.queries.shown import shown_since, shown_status
-from monitors.reasons import is_ours, reason_words
-from monitors.scopes import Scopes
-from monitors.sentences import threshold_sentence
 from monitors.status import Status
+from monitors.thresholds.scopes import Scopes
+from monitors.thresholds.sentences import threshold_sentence
 from monitors.uptime import DayUptime, Uptime
 
 DAY_COUNT = 90

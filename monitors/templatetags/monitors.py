@@ -11,8 +11,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from monitors import drawing
-from monitors.headline import phase_names
+from monitors.pages import drawing
+from monitors.pages.headline import phase_names
 from monitors.queries.latency import PHASES, Latency
 from monitors.queries.listing import STRIP, Row
 from monitors.status import Status

@@ -20,7 +20,8 @@ from django.db import connection, connections, transaction
 from incidents import intake, services
 from incidents.advancing import advance_due
 from incidents.models import Alert, Incident
-from monitors import partitions, recording, thresholds, watching
+from monitors import recording, watching
+from monitors.history import partitions
 from monitors.models import (
     CheckResult,
     HeartbeatPing,
@@ -31,6 +32,7 @@ from monitors.models import (
     Threshold,
 )
 from monitors.status import Status
+from monitors.thresholds import rounds
 from notifications.models import Notification
 from tests.factories import (
     make_channel,
@@ -149,7 +151,7 @@ def test_all_writers_at_once_neither_deadlock_nor_double_anything(caplog):
     for _ in range(2):
         crew.add("record", record)
         crew.add("watch", lambda _chance, now: watching.watch(now=now))
-        crew.add("judge", lambda _chance, now: thresholds.judge_all(now=now))
+        crew.add("judge", lambda _chance, now: rounds.judge_all(now=now))
     crew.add("ping", ping)
     crew.add("operate", operate)
     crew.add("take", take)
@@ -192,7 +194,7 @@ def check_everything(now: datetime) -> None:
     Monitor.objects.update(is_enabled=True)
     MaintenanceWindow.objects.update(is_enabled=False)
     watching.watch(now=now)
-    thresholds.judge_all(now=now)
+    rounds.judge_all(now=now)
     results = Counter(CheckResult.objects.values_list("monitor_id", "at"))
     assert results
     assert set(results.values()) == {1}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from incidents.models import Alert
-from monitors import partitions
-from monitors.down_alerts import judge_down
+from monitors.history import partitions
 from monitors.models import (
     Monitor,
     MonitorState,
     Threshold,
 )
 from monitors.status import Status
-from monitors.thresholds import judge_all
+from monitors.thresholds.down_alerts import judge_down
+from monitors.thresholds.rounds import judge_all
 from tests.factories import make_priority_rules
 from tests.monitors.judged import (
     MINUTE,

@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from monitors.chart import HEIGHT, WIDTH, Bound, Chart, Mark, latency_chart
-from monitors.drawing import BAR_HEIGHT, day_bars, day_title, ribbon, sparkline
+from monitors.pages.chart import HEIGHT, WIDTH, Bound, Chart, Mark, latency_chart
+from monitors.pages.drawing import BAR_HEIGHT, day_bars, day_title, ribbon, sparkline
 from monitors.queries.latency import Bin, Latency, Quantiles
 from monitors.uptime import DayUptime, Interval, Uptime
 
@@ -104,7 +104,9 @@ def test_title_of_a_day_gives_its_figures(seconds, title):
 # --- The ribbon -------------------------------------------------------------------
 
 
-def drawn(now: datetime, *intervals: Interval, until=None) -> list[tuple[str, int, int]]:
+def drawn(
+    now: datetime, *intervals: Interval, until=None
+) -> list[tuple[str, int, int]]:
     svg = ribbon(
         intervals=intervals, start=now - 10 * HOUR, end=now, observed_until=until
     )

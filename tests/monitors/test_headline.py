@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from monitors.headline import Situation, headline
+from monitors.pages.headline import Situation, headline
 from monitors.status import Status
 
 FIVE_MINUTES = timedelta(minutes=5)

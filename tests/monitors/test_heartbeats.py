@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 
-from monitors import heartbeats
+from monitors.heartbeats.outcomes import due_outcomes
 from monitors.models import HeartbeatPing, LocationState, MonitorState
 from monitors.probes.base import Reason
 from monitors.status import Status
@@ -45,7 +45,7 @@ def make_ping(monitor, at, kind="success", **values):
 
 @transaction.atomic
 def due(now):
-    return heartbeats.due_outcomes(now=now)
+    return due_outcomes(now=now)
 
 
 @pytest.mark.django_db
@@ -72,7 +72,7 @@ class TestPings:
         make_ping(make_heartbeat(now), now)
 
         with transaction.atomic():
-            heartbeats.due_outcomes(now=now)
+            due_outcomes(now=now)
             transaction.set_rollback(True)
 
         assert len(due(now + MINUTE)) == 1
@@ -311,7 +311,7 @@ def test_two_ticks_at_once_take_each_ping_once(now):
 
     def first_tick():
         with transaction.atomic():
-            taken.append(heartbeats.due_outcomes(now=now))
+            taken.append(due_outcomes(now=now))
             has_taken.set()
             may_commit.wait(30)
         connection.close()

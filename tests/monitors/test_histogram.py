@@ -9,7 +9,7 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors import histogram
+from monitors.history import histogram
 
 durations = st.floats(min_value=0.001, max_value=1e9, allow_nan=False)
 many = st.lists(durations, min_size=1, max_size=200)

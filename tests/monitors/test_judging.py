@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors.judging import (
+from monitors.thresholds.judging import (
     Change,
     Level,
     Measurement,

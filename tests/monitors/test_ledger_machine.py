@@ -7,6 +7,7 @@ or twice, as it does with two workers, killed ones and clocks between them.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
@@ -26,8 +27,9 @@ from hypothesis.stateful import (
 
 from incidents import services
 from incidents.models import Alert, Incident
-from monitors import partitions, recording, thresholds, watching
+from monitors import recording, watching
 from monitors.engine import Finding
+from monitors.history import partitions
 from monitors.models import (
     CheckResult,
     HeartbeatPing,
@@ -38,6 +40,7 @@ from monitors.models import (
     Threshold,
 )
 from monitors.status import Status
+from monitors.thresholds import rounds
 from tests.factories import (
     make_channel,
     make_monitor,
@@ -128,7 +131,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule()
     def judge(self) -> None:
-        thresholds.judge_all(now=self.now)
+        rounds.judge_all(now=self.now)
         # Switched off, its alert is over before the ledger says "paused".
         self.is_excused = not Monitor.objects.get().is_enabled
 
@@ -256,7 +259,11 @@ class ProbedLedger(Ledger):
     )
     def record(self, story: str, late: timedelta, step: timedelta) -> None:
         """A batch of results, the last of them `late` by now; some again, unordered."""
-        make = {"+": passed, "-": failed, "?": offline}
+        make: dict[str, Callable[..., Finding]] = {
+            "+": passed,
+            "-": failed,
+            "?": offline,
+        }
         findings: list[Finding] = []
         for letter in story:
             self.now += step

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from monitors import partitions
+from monitors.history import partitions
 from monitors.models import Assertion, Monitor
 from tests.factories import make_monitor
 

@@ -9,9 +9,9 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors import ping_views, pinging
+from monitors.heartbeats import pinging, views
+from monitors.heartbeats.pinging import RateLimit, Signal, signal_of
 from monitors.models import HeartbeatPing
-from monitors.pinging import RateLimit, Signal, signal_of
 from tests.factories import make_monitor
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ def strict_client():
 
 @pytest.fixture(autouse=True)
 def _fresh_limit(monkeypatch):
-    monkeypatch.setattr(ping_views, "_limit", RateLimit())
+    monkeypatch.setattr(views, "_limit", RateLimit())
 
 
 def make_heartbeat(**values):
@@ -179,7 +179,7 @@ class TestRateLimit:
     def test_a_flood_is_refused_for_known_and_unknown_keys_alike(
         self, client, monkeypatch
     ):
-        monkeypatch.setattr(ping_views, "_limit", RateLimit(burst=2, per_second=0.001))
+        monkeypatch.setattr(views, "_limit", RateLimit(burst=2, per_second=0.001))
         monitor = make_heartbeat()
 
         known = [client.get(f"/ping/{monitor.ping_key}").status_code for _ in range(3)]

@@ -7,8 +7,9 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from incidents.models import Alert, Incident
-from monitors import partitions, recording, watching
+from monitors import recording, watching
 from monitors.engine import Finding
+from monitors.history import partitions
 from monitors.models import (
     CheckResult,
     Monitor,

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from monitors import partitions, retention
+from monitors.history import partitions, retention
+from monitors.history.retention import keep_house
 from monitors.models import (
     HeartbeatPing,
     HourlyRollup,
@@ -15,7 +16,6 @@ from monitors.models import (
     Series,
     StatusInterval,
 )
-from monitors.retention import keep_house
 from tests.factories import make_monitor
 
 pytestmark = pytest.mark.django_db

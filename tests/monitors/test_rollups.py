@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from monitors import histogram, partitions, rollups
+from monitors.history import histogram, partitions, rollups
 from monitors.models import HourlyRollup
 from tests.factories import make_monitor
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from incidents.models import Service
 from monitors.models import Monitor, Threshold
-from monitors.sentences import (
+from monitors.thresholds.sentences import (
     alert_detail,
     alert_title,
     say_slowest_phase,

@@ -8,7 +8,7 @@ import pytest
 
 from incidents import intake
 from incidents.models import Alert, Incident
-from monitors import partitions
+from monitors.history import partitions
 from monitors.models import (
     Monitor,
     MonitorState,
@@ -17,7 +17,7 @@ from monitors.models import (
     ThresholdState,
 )
 from monitors.status import Status
-from monitors.thresholds import judge_all
+from monitors.thresholds.rounds import judge_all
 from tests.factories import make_priority_rules, make_service
 from tests.monitors.judged import (
     MINUTE,

@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from incidents.models import Alert
-from monitors import partitions
+from monitors.history import partitions
 from monitors.models import (
     Series,
 )
 from monitors.series import NewSample, record_samples
-from monitors.thresholds import judge_all
+from monitors.thresholds.rounds import judge_all
 from tests.factories import make_priority_rules, make_service
 from tests.monitors.judged import (
     MINUTE,

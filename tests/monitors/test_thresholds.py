@@ -10,15 +10,16 @@ from django.db import connection
 from django.utils import translation
 
 from incidents.models import Alert, Incident
-from monitors import partitions, standings
-from monitors.judging import Level, Standing
+from monitors.history import partitions
 from monitors.models import (
     MonitorState,
     ThresholdState,
 )
-from monitors.standings import Place, Subject
 from monitors.status import Status
-from monitors.thresholds import judge_all
+from monitors.thresholds import standings
+from monitors.thresholds.judging import Level, Standing
+from monitors.thresholds.rounds import judge_all
+from monitors.thresholds.standings import Place, Subject
 from tests.factories import (
     make_priority_rules,
     make_service,

@@ -7,7 +7,8 @@ import pytest
 from django.db import connection
 
 from incidents.models import Alert
-from monitors import partitions, recording, watching
+from monitors import recording, watching
+from monitors.history import partitions
 from monitors.models import (
     HeartbeatPing,
     LocationState,

@@ -16,10 +16,10 @@ from django.utils import translation
 
 from incidents import intake
 from monitors.models import Monitor, MonitorState, Threshold
-from monitors.scopes import Scopes
-from monitors.sentences import alert_title
 from monitors.status import Status
-from monitors.watched import Watched
+from monitors.thresholds.scopes import Scopes
+from monitors.thresholds.sentences import alert_title
+from monitors.thresholds.watched import Watched
 
 logger = logging.getLogger(__name__)
 

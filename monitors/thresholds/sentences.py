@@ -14,8 +14,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from monitors.judging import Level, ThresholdSpec
 from monitors.models import Threshold
+from monitors.thresholds.judging import Level, ThresholdSpec
 from t4g_portal.lib.priority import Priority
 from t4g_portal.lib.wording import DAY_S, duration
 
@@ -83,7 +83,7 @@ _TITLES = {
 
 
 def spec_of(threshold: Threshold) -> ThresholdSpec:
-    """Return the plain values that `monitors.judging` works with."""
+    """Return the plain values that `monitors.thresholds.judging` works with."""
     return ThresholdSpec(
         is_above=threshold.comparison == Threshold.Comparison.ABOVE,
         warning_bound=threshold.warning_bound,

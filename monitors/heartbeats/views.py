@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from monitors import pinging
+from monitors.heartbeats import pinging
 
 _limit = pinging.RateLimit()
 

@@ -16,7 +16,7 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from monitors.headline import phase_names
+from monitors.pages.headline import phase_names
 from monitors.queries.latency import PHASES, Bin, Latency
 from t4g_portal.lib import wording
 

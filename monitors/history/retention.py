@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection
 
-from monitors import partitions, rollups, series
+from monitors import series
+from monitors.history import partitions, rollups
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Takes in heartbeats: one statement a ping, stored before it is answered.
 
-The tick in `monitors.heartbeats` makes outcomes of them; here nothing is judged.
+The tick in `monitors.heartbeats.outcomes` makes outcomes of them; here nothing is judged.
 """
 
 from __future__ import annotations

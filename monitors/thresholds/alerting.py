@@ -1,6 +1,6 @@
 """What a round of judging has to say: which alerts begin, change and end, in words.
 
-Decides on plain values and writes nothing; `monitors.thresholds` carries it out.
+Decides on plain values and writes nothing; `monitors.thresholds.rounds` carries it out.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from monitors.assessing import Assessment, Assessor
-from monitors.judging import Level, Standing
 from monitors.models import Threshold
-from monitors.sentences import alert_detail, alert_title, priority_of
-from monitors.standings import KEY_PREFIX, MONITOR, Place, Subject
+from monitors.thresholds.assessing import Assessment, Assessor
+from monitors.thresholds.judging import Level, Standing
+from monitors.thresholds.sentences import alert_detail, alert_title, priority_of
+from monitors.thresholds.standings import KEY_PREFIX, MONITOR, Place, Subject
 
 Measure = Threshold.Measure
 

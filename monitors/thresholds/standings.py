@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from monitors.judging import Level, Standing
+from monitors.thresholds.judging import Level, Standing
 
 
 class Subject(NamedTuple):

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Max, Sum
 
-from monitors.histogram import SQL_BUCKET
+from monitors.history.histogram import SQL_BUCKET
 from monitors.models import HourlyRollup
 
 HOUR = timedelta(hours=1)

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from django.db import connection
 
-from monitors.judging import Measurement
+from monitors.history.rollups import HAS_LATENCY_SQL, LATENCY_SQL
 from monitors.models import Threshold
-from monitors.rollups import HAS_LATENCY_SQL, LATENCY_SQL
+from monitors.thresholds.judging import Measurement
 
 Aggregate = Threshold.Aggregate
 

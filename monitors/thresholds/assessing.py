@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 from django.db import DatabaseError
 
-from monitors import measuring
-from monitors.judging import Level, Measurement, Standing, Transition, judge
-from monitors.measuring import Interest
 from monitors.models import Series, Threshold
-from monitors.scopes import Scopes
-from monitors.sentences import say_series, spec_of
-from monitors.standings import MONITOR, SERIES, Place, Subject
-from monitors.watched import Watched, quiet_until
+from monitors.thresholds import measuring
+from monitors.thresholds.judging import Level, Measurement, Standing, Transition, judge
+from monitors.thresholds.measuring import Interest
+from monitors.thresholds.scopes import Scopes
+from monitors.thresholds.sentences import say_series, spec_of
+from monitors.thresholds.standings import MONITOR, SERIES, Place, Subject
+from monitors.thresholds.watched import Watched, quiet_until
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The one way to judge: thresholds against measurements, and alerts out of that.
 
-Deciding (`monitors.assessing`, `monitors.alerting`) comes first and locks nothing; then
+Deciding (`monitors.thresholds.assessing`, `monitors.thresholds.alerting`) comes first and locks nothing; then
 what changed is written in small transactions, each a standing with its alert.
 """
 
@@ -18,13 +18,14 @@ from django.utils import translation
 
 from incidents import intake
 from incidents.models import Alert, Service
-from monitors import down_alerts, measuring, recording, standings
-from monitors.alerting import Case, Round, Step
-from monitors.assessing import LOOKBACK, Assessor
+from monitors import recording
 from monitors.models import MonitorState, Threshold
-from monitors.scopes import Scopes
-from monitors.sentences import say_slowest_phase
-from monitors.watched import watched_monitors
+from monitors.thresholds import down_alerts, measuring, standings
+from monitors.thresholds.alerting import Case, Round, Step
+from monitors.thresholds.assessing import LOOKBACK, Assessor
+from monitors.thresholds.scopes import Scopes
+from monitors.thresholds.sentences import say_slowest_phase
+from monitors.thresholds.watched import watched_monitors
 
 logger = logging.getLogger(__name__)
 

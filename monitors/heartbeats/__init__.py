@@ -1,0 +1,3 @@
+"""Monitors whose target calls us."""
+
+from __future__ import annotations

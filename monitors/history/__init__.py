@@ -1,0 +1,3 @@
+"""Raw results in partitions, hourly rollups, and how long each is kept."""
+
+from __future__ import annotations
