@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django.core.cache.backends.redis import RedisCache
@@ -22,31 +20,35 @@ class ForgetfulRedisCache(RedisCache):
 
     def get(self, key: Any, default: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return what is remembered, or the default."""
-        with _forgiven():
+        try:
             return super().get(key, default, *args, **kwargs)
-        return default
+        except RedisError as error:
+            _forgive(error)
+            return default
 
     def get_many(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
         """Return what is remembered of these keys."""
-        with _forgiven():
+        try:
             return super().get_many(*args, **kwargs)
-        return {}
+        except RedisError as error:
+            _forgive(error)
+            return {}
 
     def set(self, *args: Any, **kwargs: Any) -> None:
         """Remember a value."""
-        with _forgiven():
+        try:
             super().set(*args, **kwargs)
+        except RedisError as error:
+            _forgive(error)
 
     def set_many(self, data: Any, *args: Any, **kwargs: Any) -> list[Any]:
         """Remember values; return the keys of those that were not."""
-        with _forgiven():
+        try:
             return super().set_many(data, *args, **kwargs)
-        return list(data)
+        except RedisError as error:
+            _forgive(error)
+            return list(data)
 
 
-@contextmanager
-def _forgiven() -> Iterator[None]:
-    try:
-        yield
-    except RedisError as error:
-        logger.warning("the cache does not answer: %s", error)
+def _forgive(error: RedisError) -> None:
+    logger.warning("the cache does not answer: %s", error)

@@ -182,7 +182,7 @@ def test_lost_frozen_and_full_database_is_our_fault():
     ):
         stopped_at = time.time()
         postgres.stop_immediately()
-        watch_unready(told.portal, for_s=15)
+        watch_unready(told.portal, for_s=13)
         postgres.start()
         told.wait_until_all_checked(seconds=40)
         assert told.statuses(stopped_at + 8) == {"unknown"}
@@ -197,7 +197,7 @@ def test_lost_frozen_and_full_database_is_our_fault():
 
         fill_disk(told)
         full_at = time.time()
-        time.sleep(12)
+        time.sleep(8)
         assert told.results_since(full_at) == 0
         postgres.free_disk()
         told.wait_until_all_checked(seconds=40)

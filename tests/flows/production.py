@@ -255,7 +255,7 @@ def env_file(**values: str) -> dict[str, str]:
 
 
 def read_services(
-    *, directory: Path, places: Mapping[str, str] | None = None, **settings: str
+    *, directory: Path, places: Mapping[str, str], **settings: str
 ) -> dict[str, Service]:
     """Return our services as compose would start them, on loopback.
 
@@ -271,7 +271,7 @@ def read_services(
             spec,
             image=image,
             dotenv=dotenv,
-            places=places or {},
+            places=places,
             environment={
                 "PATH": PATH,
                 "PORTAL_ENV_FILE": os.devnull,

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -158,17 +159,18 @@ class Postgres:
         single.communicate(b"CREATE DATABASE portal\n", timeout=60)
         assert single.returncode == 0
 
-    def _popen(self, argv: list[str], **options: object) -> subprocess.Popen[bytes]:
+    def _popen(self, argv: list[str], **options: Any) -> subprocess.Popen[bytes]:
         account = self._account
-        return subprocess.Popen(
+        process: subprocess.Popen[bytes] = subprocess.Popen(
             [str(_PROGRAMS / argv[0]), *argv[1:]],
             cwd="/",
             env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
-            **options,  # type: ignore[call-overload]
+            **options,
         )
+        return process
 
 
 class Redis:

@@ -27,7 +27,7 @@ from tests.flows.stores import stores
 SHAPE = ("web", "worker-probes", "worker-probes", "worker-alerts", "beat", "beat")
 INTERVAL_S = 2
 COUNT = 5
-STEADY_S = 10
+STEADY_S = 8
 MONITOR = """
   - name: Shop %(number)s
     service: %(service)s
@@ -205,7 +205,7 @@ def assert_sigterm_ends_each_in_time(portal: Production) -> None:
 
 @pytest.mark.parametrize("missing", ["SECRET_KEY", "PORTAL_DATA_KEYS"])
 def test_nothing_starts_without_keys(missing: str, tmp_path: Path):
-    services = read_services(directory=tmp_path, **{missing: ""})
+    services = read_services(directory=tmp_path, places={}, **{missing: ""})
 
     started = {
         name: subprocess.Popen(
