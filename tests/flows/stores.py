@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +107,18 @@ class Postgres:
 
     def _limit_files(self, size_bytes: int | None) -> None:
         """Where no disk may be mounted: files can't grow past a size (None: any)."""
-        for process in self._family():
-            _, hard = process.rlimit(psutil.RLIMIT_FSIZE)
-            limit = hard if size_bytes is None else size_bytes
-            process.rlimit(psutil.RLIMIT_FSIZE, (limit, hard))
+        # The second round finds what the postmaster forked during the first.
+        for process in chain.from_iterable(self._family() for _ in range(2)):
+            with suppress(psutil.NoSuchProcess):
+                _, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+                limit = hard if size_bytes is None else size_bytes
+                process.rlimit(psutil.RLIMIT_FSIZE, (limit, hard))
 
     def freeze(self) -> None:
         """Answer nobody any more, and refuse nobody either."""
         for process in self._family():
-            process.suspend()
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
 
     def thaw(self) -> None:
         for process in self._family():
