@@ -73,6 +73,8 @@ class EngineLoad:
     waiting_count: int
     running_count: int
     unrecorded_count: int
+    # For so long (seconds) nothing could be recorded, though there was something.
+    unable_to_record_s: float
     # Seconds that starts came after their slot, of the last few thousand.
     lateness_s: tuple[float, ...]
 
@@ -104,6 +106,8 @@ class Engine:
         self._flush_handle: asyncio.TimerHandle | None = None
         self._batches: queue.SimpleQueue[list[Finding] | None] = queue.SimpleQueue()
         self._unrecorded_count = 0
+        # Monotonic; None while recording works.
+        self._unable_since: float | None = None
         self._is_stopping = False
         self._lateness: deque[float] = deque(maxlen=5_000)
         self._loop_thread = threading.Thread(
@@ -142,8 +146,13 @@ class Engine:
             waiting_count=sum(len(jobs) for jobs in list(self._groups.values())),
             running_count=len(self._running),
             unrecorded_count=self._unrecorded_count,
+            unable_to_record_s=self._unable_to_record_s(),
             lateness_s=tuple(self._lateness),
         )
+
+    def _unable_to_record_s(self) -> float:
+        since = self._unable_since
+        return 0.0 if since is None else time.monotonic() - since
 
     # On the loop -----------------------------------------------------------------
 
@@ -273,7 +282,10 @@ class Engine:
         except Exception:
             # Our fault, never the target's: keep the batch and try again.
             logger.exception("could not record %s results", len(batch))
+            if self._unable_since is None:
+                self._unable_since = time.monotonic()
             return False
+        self._unable_since = None
         return True
 
 

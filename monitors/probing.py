@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from monitors import recording, scheduling, watching
 from monitors.connectivity import Control
-from monitors.engine import Engine, Finding, Job
+from monitors.engine import Engine, EngineLoad, Finding, Job
 from monitors.history import partitions
 from monitors.loading import RequestCache
 from monitors.models import ControlTarget
@@ -27,6 +27,12 @@ HORIZON_S = 2.0
 # More than this claimed and not finished, and the tick claims no more.
 _MAX_OPEN = 4_000
 _STOP_S = 5.0
+# Seconds without a stored result, though there was one, that a restart explains.
+_UNABLE_AFTER_S = 5.0
+
+
+class UnableToRecord(Exception):
+    """Results wait in memory because the database does not take them."""
 
 
 class Prober:
@@ -40,14 +46,21 @@ class Prober:
             concurrency=settings.PROBE_CONCURRENCY,
             host_concurrency=settings.PROBE_HOST_CONCURRENCY,
         )
+        # Before the first probe: without them our own network is trusted blindly.
+        self._load_controls()
         self.engine.start()
 
     def tick(self, *, now: datetime) -> int:
-        """Claim what is due soon and hand it to the engine; return how much it was."""
+        """Claim what is due soon and hand it to the engine; return how much it was.
+
+        Raises UnableToRecord, with the probes started all the same, so that the loop
+        counts as late: a full disk lets it claim but not record.
+        """
         load = self.engine.load()
         room = _MAX_OPEN - load.waiting_count - load.running_count
         if room <= 0 or load.unrecorded_count > _MAX_OPEN:
             logger.warning("probing falls behind: %s", replace(load, lateness_s=()))
+            _complain(load)
             return 0
         claims = scheduling.claim_due(now=now, horizon_s=HORIZON_S, limit=room)
         jobs = [
@@ -55,22 +68,25 @@ class Prober:
             for claim, request in self._cache.requests_for(claims)
         ]
         self.engine.submit(jobs)
+        _complain(load)
         return len(jobs)
 
     def watch_network(self, *, now: datetime) -> None:
         """Ask the control targets now and then, and keep what they said."""
-        connectivity = self.engine.connectivity
-        connectivity.set_controls(
+        self._load_controls()
+        self.engine.ask_connectivity()
+        watching.note_connectivity(
+            location=settings.PROBE_LOCATION,
+            blind_since=self.engine.connectivity.blind_since,
+            now=now,
+        )
+
+    def _load_controls(self) -> None:
+        self.engine.connectivity.set_controls(
             tuple(
                 Control(host=target.host, port=target.port)
                 for target in ControlTarget.objects.filter(is_enabled=True)
             )
-        )
-        self.engine.ask_connectivity()
-        watching.note_connectivity(
-            location=settings.PROBE_LOCATION,
-            blind_since=connectivity.blind_since,
-            now=now,
         )
 
     def _record(self, findings: list[Finding]) -> None:
@@ -92,6 +108,14 @@ class Prober:
         if certificate is None or certificate.fingerprint_sha256 != known:
             return finding
         return replace(finding, result=replace(finding.result, certificate=None))
+
+
+def _complain(load: EngineLoad) -> None:
+    if load.unable_to_record_s > _UNABLE_AFTER_S:
+        raise UnableToRecord(
+            f"No result could be stored for {load.unable_to_record_s:.0f} s. The log"
+            " of this worker says why; is the database's disk full?"
+        )
 
 
 _prober: Prober | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery.apps.beat import Beat
 from celery.beat import PersistentScheduler
+from django.conf import settings
 
 from t4g_portal.celery import app
 
@@ -30,6 +31,8 @@ class TickBeat(Beat):
 
 def main() -> None:
     """Send ticks until SIGTERM."""
+    # Its schedule file stands there.
+    settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     scheduler = f"t4g_portal.beat:{TickScheduler.__name__}"
     TickBeat(app=app, scheduler_cls=scheduler, loglevel="WARNING", quiet=True).run()
 

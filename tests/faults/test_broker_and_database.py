@@ -197,7 +197,11 @@ def test_lost_frozen_and_full_database_is_our_fault():
 
         fill_disk(told)
         full_at = time.time()
-        time.sleep(8)
+        until(
+            lambda: "monitors.probe" in told.portal.get("/ready").text,
+            seconds=60,
+            what="/ready to name the loop that can't record",
+        )
         assert told.results_since(full_at) == 0
         postgres.free_disk()
         told.wait_until_all_checked(seconds=40)
