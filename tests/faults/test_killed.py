@@ -178,7 +178,8 @@ def test_killed_worker_beat_and_postgres_lose_and_double_nothing():
             told = Counter(
                 json.dumps(one.body, sort_keys=True) for one in slack.received
             )
-            assert len(told) == 1
+            texts = [one.body["text"] for one in slack.received]
+            assert len(told) == 1, texts
             assert told.most_common(1)[0][1] == 1
     for server in (shop, broken, slack):
         server.stop()
