@@ -15,13 +15,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from incidents import services, timeline
 from incidents.forms import ServiceForm
 from incidents.models import Alert, Incident, IncidentEvent, PriorityRule, Service
 from notifications.models import Channel
+from t4g_portal.lib.admin import LookOnlyAdmin, PortalAdmin
 from t4g_portal.lib.wording import duration
 
 _PRIORITY_COLORS = {"P0": "danger", "P1": "warning", "P2": "info", "P3": "default"}
@@ -36,21 +36,8 @@ _ALERT_COLORS = {
 }
 
 
-class _LookOnly(ModelAdmin):  # type: ignore[misc]
-    """A table that the engine owns: it can be looked at, never edited."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-
 @admin.register(Service)
-class ServiceAdmin(ModelAdmin):  # type: ignore[misc]
+class ServiceAdmin(PortalAdmin):
     list_display = ("name", "slug", "is_public", "open_count", "position")
     list_editable = ("position",)
     list_filter = ("is_public",)
@@ -88,7 +75,7 @@ def _channel_words(channel: Channel) -> str:
 
 
 @admin.register(PriorityRule)
-class PriorityRuleAdmin(ModelAdmin):  # type: ignore[misc]
+class PriorityRuleAdmin(PortalAdmin):
     list_display = (
         "shown_priority",
         "shown_channels",
@@ -147,7 +134,7 @@ class PriorityRuleAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(Incident)
-class IncidentAdmin(_LookOnly):
+class IncidentAdmin(LookOnlyAdmin):
     list_display = (
         "__str__",
         "service",
@@ -238,7 +225,7 @@ def _actor(request: HttpRequest) -> dict[str, Any]:
 
 
 @admin.register(Alert)
-class AlertAdmin(_LookOnly):
+class AlertAdmin(LookOnlyAdmin):
     list_display = (
         "title",
         "service",
@@ -271,7 +258,7 @@ class AlertAdmin(_LookOnly):
 
 
 @admin.register(IncidentEvent)
-class IncidentEventAdmin(_LookOnly):
+class IncidentEventAdmin(LookOnlyAdmin):
     list_display = ("at", "incident", "kind", "sentence", "actor", "via")
     list_filter = ("kind", "via")
     list_select_related = ("incident", "actor")

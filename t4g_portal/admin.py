@@ -6,11 +6,10 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
-from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from t4g_portal.lib.admin import LookOnlyAdmin, PortalAdmin
 from t4g_portal.lib.models import LoopCycle
 from t4g_portal.lib.templatetags.portal import ago, duration
 
@@ -20,7 +19,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
+class UserAdmin(DjangoUserAdmin, PortalAdmin):  # type: ignore[misc,type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -33,26 +32,17 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupAdmin(DjangoGroupAdmin, PortalAdmin):  # type: ignore[misc]
     pass
 
 
 @admin.register(LoopCycle)
-class LoopCycleAdmin(ModelAdmin):  # type: ignore[misc]
+class LoopCycleAdmin(LookOnlyAdmin):
     """When each loop last came round; the engine writes it."""
 
     list_display = ["name", "came_round", "bound", "last_error", "failed"]
     search_fields = ["name"]
     ordering = ["name"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
 
     @admin.display(description=_("last cycle"), ordering="completed_at")
     def came_round(self, loop: LoopCycle) -> str:

@@ -4,23 +4,8 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 
-
-class LookOnlyAdmin(ModelAdmin):  # type: ignore[misc]
-    """A list and a page without a way to change anything."""
-
-    show_full_result_count = False
-    list_per_page = 50
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
+from t4g_portal.lib.admin import LookOnlyAdmin
 
 
 class OfMonitorAdmin(LookOnlyAdmin):

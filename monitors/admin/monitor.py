@@ -15,12 +15,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 
 from monitors.forms import PROBED_ONLY, AssertionForm, bind, option_names
 from monitors.models import Assertion, Monitor
 from monitors.probes import registry
 from monitors.queries.shown import shown_status
+from t4g_portal.lib.admin import PortalAdmin
 from t4g_portal.lib.pages import render_page
 from t4g_portal.lib.templatetags.portal import duration
 
@@ -44,14 +45,13 @@ class AssertionInline(TabularInline):  # type: ignore[misc]
 
 
 @admin.register(Monitor)
-class MonitorAdmin(ModelAdmin):  # type: ignore[misc]
+class MonitorAdmin(PortalAdmin):
     list_display = ["name", "shown_state", "service", "kind", "every", "tag_list"]
     list_filter = ["service", "kind", "is_enabled"]
     search_fields = ["name", "target", "service__name"]
     ordering = ["service__position", "service__name", "name"]
     list_per_page = 100
     actions = ["pause", "resume"]
-    warn_unsaved_form = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Monitor]:
         # Deferred: lists and forms never hold a secret, readable or not.
@@ -139,10 +139,7 @@ class MonitorAdmin(ModelAdmin):  # type: ignore[misc]
             context["title"] = _("Add a monitor: %(kind)s") % {
                 "kind": registry.get(_kind(request, None)).label
             }
-        answer: HttpResponse = super().changeform_view(
-            request, object_id, form_url, context
-        )
-        return answer
+        return super().changeform_view(request, object_id, form_url, context)
 
     def _pick_kind(self, request: HttpRequest) -> HttpResponse:
         return render_page(

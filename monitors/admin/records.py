@@ -6,9 +6,8 @@ from django.contrib import admin
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 
-from monitors.admin.look_only import LookOnlyAdmin, OfMonitorAdmin
+from monitors.admin.look_only import OfMonitorAdmin
 from monitors.models import (
     ControlTarget,
     HeartbeatPing,
@@ -19,11 +18,12 @@ from monitors.models import (
     ThresholdState,
 )
 from monitors.thresholds.sentences import say_series, say_value
+from t4g_portal.lib.admin import LookOnlyAdmin, PortalAdmin
 from t4g_portal.lib.templatetags.portal import ago, duration
 
 
 @admin.register(ControlTarget)
-class ControlTargetAdmin(ModelAdmin):  # type: ignore[misc]
+class ControlTargetAdmin(PortalAdmin):
     """What tells us that our own network works."""
 
     list_display = ["host", "port", "is_enabled"]

@@ -9,10 +9,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 
 from monitors.models import Monitor, Threshold
 from monitors.thresholds.sentences import threshold_sentence
+from t4g_portal.lib.admin import PortalAdmin
 
 _SERIES_MEASURES = (Threshold.Measure.SERIES, Threshold.Measure.NO_DATA)
 
@@ -86,7 +86,7 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Threshold)
-class ThresholdAdmin(ModelAdmin):  # type: ignore[misc]
+class ThresholdAdmin(PortalAdmin):
     form = ThresholdForm
     list_display = ["name", "sentence", "is_enabled"]
     list_filter = ["measure", "service", "is_enabled"]
@@ -95,7 +95,6 @@ class ThresholdAdmin(ModelAdmin):  # type: ignore[misc]
     ordering = ["measure", "name"]
     readonly_fields = ["sentence"]
     autocomplete_fields = ["monitor"]
-    warn_unsaved_form = True
     fieldsets = [
         (None, {"fields": ["name", "sentence", "is_enabled"]}),
         (

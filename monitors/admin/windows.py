@@ -13,11 +13,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 
 from monitors import maintenance
 from monitors.forms import TagsField
 from monitors.models import MaintenanceWindow, Monitor
+from t4g_portal.lib.admin import PortalAdmin
 from t4g_portal.lib.templatetags.portal import clock, duration, span
 
 _LOOK_AHEAD = timedelta(days=366)
@@ -82,7 +82,7 @@ class WindowForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(MaintenanceWindow)
-class MaintenanceWindowAdmin(ModelAdmin):  # type: ignore[misc]
+class MaintenanceWindowAdmin(PortalAdmin):
     form = WindowForm
     list_display = ["name", "next_one", "length", "covers", "is_enabled"]
     list_filter = ["is_enabled", "services"]
@@ -90,7 +90,6 @@ class MaintenanceWindowAdmin(ModelAdmin):  # type: ignore[misc]
     ordering = ["-is_enabled", "name"]
     autocomplete_fields = ["monitors", "services"]
     readonly_fields = ["next_ones"]
-    warn_unsaved_form = True
     fieldsets = [
         (None, {"fields": ["name", "note", "is_enabled"]}),
         (

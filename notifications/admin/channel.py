@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
-from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from notifications.admin.parts import confirm, label, redirect_to
@@ -22,11 +21,12 @@ from notifications.forms import ChannelForm
 from notifications.models import Channel, Notification
 from notifications.services import UnableToEnqueue
 from notifications.validation import missing_fields
+from t4g_portal.lib.admin import PortalAdmin
 from t4g_portal.lib.templatetags.portal import ago
 
 
 @admin.register(Channel)
-class ChannelAdmin(ModelAdmin):  # type: ignore[misc]
+class ChannelAdmin(PortalAdmin):
     form = ChannelForm
     fieldsets = [
         (
@@ -91,7 +91,7 @@ class ChannelAdmin(ModelAdmin):  # type: ignore[misc]
         description=_("Send test"), url_path="test", permissions=["test"], icon="send"
     )
     def send_test(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        channel = get_object_or_404(Channel.objects.defer("secret"), pk=object_id)
+        channel = cast(Channel, self.get_object(request, unquote(object_id)))
         if request.method != "POST":
             return confirm(
                 request,

@@ -6,10 +6,11 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 
 from notifications.forms import AddressForm, ContactForm
 from notifications.models import Address, Contact
+from t4g_portal.lib.admin import PortalAdmin
 
 
 class AddressInline(TabularInline):  # type: ignore[misc]
@@ -20,7 +21,7 @@ class AddressInline(TabularInline):  # type: ignore[misc]
 
 
 @admin.register(Contact)
-class ContactAdmin(ModelAdmin):  # type: ignore[misc]
+class ContactAdmin(PortalAdmin):
     form = ContactForm
     inlines = [AddressInline]
     list_display = ["name", "where", "user", "language", "is_enabled"]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.decorators import action
 
 from notifications.admin.parts import confirm, label, moment, redirect_to
@@ -21,6 +21,7 @@ from notifications.message import UnableToReadMessage
 from notifications.models import Attempt, Notification
 from notifications.preview import preview
 from notifications.services import UnableToRetry, retry
+from t4g_portal.lib.admin import LookOnlyAdmin
 from t4g_portal.lib.templatetags.portal import ago, ms
 
 Status = Notification.Status
@@ -72,7 +73,7 @@ class PurposeFilter(admin.SimpleListFilter):
 
 
 @admin.register(Notification)
-class NotificationAdmin(ModelAdmin):  # type: ignore[misc]
+class NotificationAdmin(LookOnlyAdmin):
     inlines = [AttemptInline]
     list_display = [
         "title",
@@ -86,8 +87,6 @@ class NotificationAdmin(ModelAdmin):  # type: ignore[misc]
     ]
     list_filter = ["status", PurposeFilter, "lane", "channel"]
     list_select_related = ["channel", "address__contact"]
-    list_per_page = 50
-    show_full_result_count = False
     search_fields = [
         "subject_key",
         "idempotency_key",
@@ -139,15 +138,6 @@ class NotificationAdmin(ModelAdmin):  # type: ignore[misc]
         return queryset.select_related("channel", "address__contact").defer(
             "channel__secret"
         )
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def has_retry_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("notifications.change_notification")
@@ -230,7 +220,7 @@ class NotificationAdmin(ModelAdmin):  # type: ignore[misc]
         icon="replay",
     )
     def retry_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        notification = get_object_or_404(Notification, pk=object_id)
+        notification = cast(Notification, self.get_object(request, unquote(object_id)))
         if request.method != "POST":
             return confirm(
                 request,

@@ -430,7 +430,7 @@ def test_list_shows_the_state_and_reads_no_secret(
 ):
     make_history(now=now)
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         page = ops.get("/admin/monitors/monitor/").content.decode()
 
     assert 'class="ops-status is-down"' in page

@@ -1,0 +1,136 @@
+"""A table that people edit, and one that the engine owns.
+
+What Django's admin leaves to chance is settled here: a missing permission is 403 with
+what to ask for, an unknown object is 404, counts are bounded, garbage is no error of
+ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin.utils import unquote
+from django.contrib.auth import get_permission_codename
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+
+from t4g_portal.lib.access import PermissionMissing
+
+
+class PortalAdmin(ModelAdmin):  # type: ignore[misc]
+    """The admin of a table, in the portal's shell."""
+
+    # The second count of a filtered list costs as much as the list.
+    show_full_result_count = False
+    list_per_page = 50
+    warn_unsaved_form = True
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Model:
+        """Return the row; Http404 when there is none, whatever the id looks like."""
+        self._check_number(object_id)
+        found: Model | None = super().get_object(request, object_id, from_field)
+        if found is None:
+            raise self._no_such_row()
+        return found
+
+    def _check_number(self, number: str) -> None:
+        """Raise Http404 for what can't be the key of any row."""
+        try:
+            self.opts.pk.to_python(number)
+        except ValidationError as error:
+            raise self._no_such_row() from error
+        # PostgreSQL has no such character, and says so with an error of its own.
+        if "\0" in number:
+            raise self._no_such_row()
+
+    def _no_such_row(self) -> Http404:
+        return Http404(
+            _("There is no %(what)s with this number. Perhaps it was deleted.")
+            % {"what": self.opts.verbose_name}
+        )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        self.demand(request, "view_or_change")
+        answer: HttpResponse = super().changelist_view(request, extra_context)
+        return answer
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if object_id is None:
+            self.demand(request, "add")
+        elif request.method == "POST":
+            self.demand(request, "change")
+        else:
+            self.demand(request, "view_or_change")
+        if object_id is not None:
+            # Unfold asks which buttons to show before Django looks for the row.
+            self._check_number(unquote(object_id))
+        answer: HttpResponse = super().changeform_view(
+            request, object_id, form_url, extra_context
+        )
+        return answer
+
+    def delete_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        self.demand(request, "delete")
+        answer: HttpResponse = super().delete_view(request, object_id, extra_context)
+        return answer
+
+    def history_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        self.demand(request, "view_or_change")
+        answer: HttpResponse = super().history_view(request, object_id, extra_context)
+        return answer
+
+    def demand(self, request: HttpRequest, act: str) -> None:
+        """Raise PermissionMissing unless somebody may `act`: add, change, delete, view.
+
+        `view_or_change` asks for one of the two, and for "view" when both are missing.
+        """
+        if getattr(self, f"has_{act}_permission")(request):
+            return
+        codename = get_permission_codename(
+            "view" if act == "view_or_change" else act, self.opts
+        )
+        raise PermissionMissing(f"{self.opts.app_label}.{codename}")
+
+
+class LookOnlyAdmin(PortalAdmin):
+    """A table that the engine owns: to look at, never to edit (design §5.6)."""
+
+    def demand(self, request: HttpRequest, act: str) -> None:
+        """Raise what tells why: a permission that is missing, or that nobody edits."""
+        if act != "view_or_change":
+            raise PermissionDenied(
+                _("The portal writes this table itself. Nobody edits it by hand.")
+            )
+        super().demand(request, act)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
