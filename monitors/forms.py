@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib.postgres.forms import SimpleArrayField
@@ -24,9 +23,10 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from monitors import validation
 from monitors.models import Assertion, Monitor
 from monitors.probes import assertions, registry
-from monitors.probes.base import AssertionSpec, UnableToParse
+from monitors.probes.base import AssertionSpec
 from monitors.probes.options import OptionField
 
 OPTION_PREFIX = "option_"
@@ -42,7 +42,6 @@ PROBED_ONLY = (
     "successes_to_up",
     "may_use_private_targets",
 )
-_YEAR_S = 366 * 86_400
 
 
 class TagsField(SimpleArrayField):
@@ -124,9 +123,9 @@ class MonitorForm(forms.ModelForm):  # type: ignore[type-arg]
                 "Only people with the permission to watch private networks change this."
             )
         limits: dict[str, tuple[float, float]] = {
-            "interval_s": (1, _YEAR_S),
-            "timeout_s": (0.1, 120),
-            "retry_interval_s": (1, _YEAR_S),
+            "interval_s": (1, validation.MAX_INTERVAL_S),
+            "timeout_s": (0.1, validation.MAX_TIMEOUT_S),
+            "retry_interval_s": (1, validation.MAX_INTERVAL_S),
             "failures_to_down": (1, 1000),
             "successes_to_up": (1, 1000),
         }
@@ -142,14 +141,14 @@ class MonitorForm(forms.ModelForm):  # type: ignore[type-arg]
         """Check target and options as the probe will read them."""
         cleaned = super().clean() or self.cleaned_data
         options = self._typed_options(cleaned)
-        try:
-            registry.parse_options(self.kind_name, options)
-        except UnableToParse as error:
-            self._blame(OPTION_PREFIX + error.field, error.message)
+        for fault in validation.option_faults(kind=self.kind_name, options=options):
+            self._blame(OPTION_PREFIX + fault.inside, fault.message)
         self.instance.options = options
         if "target" in self.fields and "target" not in self.errors:
             self._check_target(cleaned)
-        self._check_times(cleaned)
+        for fault in validation.timing_faults(cleaned):
+            if fault.field not in self.errors:
+                self._blame(fault.field, fault.message)
         self._check_secret(cleaned)
         return cleaned
 
@@ -166,43 +165,21 @@ class MonitorForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _check_target(self, cleaned: dict[str, Any]) -> None:
         target = cleaned.get("target", "")
-        try:
-            self.probe.check_target(target)
-        except UnableToParse as error:
-            self._blame("target", error.message)
-            return
-        is_moved = bool(self.initial.get("target")) and _place(target) != _place(
-            self.initial["target"]
-        )
-        if not is_moved:
-            return
-        if self.instance.may_use_private_targets and not self.may_allow_private:
-            self._blame(
-                "target",
-                _(
-                    "This monitor may reach private networks, and you may not point it"
-                    " elsewhere. Ask somebody with that permission."
+        faults = list(validation.target_faults(kind=self.kind_name, target=target))
+        if not faults:
+            faults += validation.moving_faults(
+                old=self.initial.get("target") or "",
+                new=target,
+                is_private=self.instance.may_use_private_targets,
+                may_allow_private=self.may_allow_private,
+                has_secret=self.has_secret,
+                is_secret_given=bool(
+                    cleaned.get("new_secret") or cleaned.get("clear_secret")
                 ),
             )
-        if self.has_secret and not (
-            cleaned.get("new_secret") or cleaned.get("clear_secret")
-        ):
-            self._blame(
-                "new_secret",
-                _(
-                    "The target is a different one now. Enter its secret, or clear the"
-                    " old one: it isn't sent there."
-                ),
-            )
-
-    def _check_times(self, cleaned: dict[str, Any]) -> None:
-        interval_s, retry_s = cleaned.get("interval_s"), cleaned.get("retry_interval_s")
-        if interval_s and retry_s and retry_s > interval_s:
-            self._blame(
-                "retry_interval_s",
-                _("Give at most the interval, %(interval)d s.")
-                % {"interval": interval_s},
-            )
+        for fault in faults:
+            field = "new_secret" if fault.field == "secret" else fault.field
+            self._blame(field, fault.message)
 
     def _check_secret(self, cleaned: dict[str, Any]) -> None:
         if cleaned.get("new_secret") and cleaned.get("clear_secret"):
@@ -245,12 +222,6 @@ def bind(*, kind: str, may_allow_private: bool) -> type[MonitorForm]:
 def option_names(kind: str) -> list[str]:
     """Return the names of the form's fields for a kind's options, in their order."""
     return [OPTION_PREFIX + option.name for option in registry.describe_options(kind)]
-
-
-def _place(target: str) -> str:
-    """Return where a target sends a secret: scheme and host, or all of it."""
-    parts = urlsplit(target)
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else target
 
 
 def _option_field(option: OptionField) -> forms.Field:
@@ -320,12 +291,9 @@ class AssertionForm(forms.ModelForm):  # type: ignore[type-arg]
             argument=cleaned["argument"],
             expected=cleaned["expected"],
         )
-        try:
-            registry.check_subject(self.kind_name, spec)
-            assertions.check(spec)
-        except UnableToParse as error:
+        for fault in validation.assertion_faults(kind=self.kind_name, spec=spec):
             self.add_error(
-                error.field if error.field in self.fields else None, error.message
+                fault.field if fault.field in self.fields else None, fault.message
             )
         return cleaned
 

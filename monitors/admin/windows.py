@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
@@ -14,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from monitors import maintenance
+from monitors import maintenance, validation
 from monitors.forms import TagsField
 from monitors.models import MaintenanceWindow, Monitor
 from t4g_portal.lib.admin import PortalAdmin
@@ -44,40 +43,15 @@ class WindowForm(forms.ModelForm):  # type: ignore[type-arg]
             "note",
         ]
 
-    def clean_time_zone(self) -> str:
-        """Check the name."""
-        name = str(self.cleaned_data["time_zone"])
-        if name not in available_timezones():
-            raise forms.ValidationError(
-                _("There is no such time zone. Write a name such as Europe/Paris.")
-            )
-        return name
-
-    def clean_duration_s(self) -> int:
-        """Check the length."""
-        length_s = int(self.cleaned_data["duration_s"])
-        if not 60 <= length_s <= 30 * 86_400:
-            raise forms.ValidationError(_("Give 60 s to 30 days (2592000 s)."))
-        return length_s
-
-    def clean_recurrence(self) -> str:
-        """Check the rule."""
-        rule = str(self.cleaned_data["recurrence"])
-        if rule:
-            try:
-                maintenance.validate_recurrence(rule)
-            except maintenance.UnableToRepeat as error:
-                raise forms.ValidationError(str(error)) from error
-        return rule
-
     def clean(self) -> dict[str, Any]:
-        """Check that it covers something."""
+        """Check that it recurs sensibly and covers something."""
         cleaned = super().clean() or self.cleaned_data
-        covers = ("monitors", "services", "tags")
-        if not any(cleaned.get(name) for name in covers) and not self.errors:
-            self.add_error(
-                "monitors", _("Choose what it covers: monitors, services or tags.")
-            )
+        for fault in validation.window_faults(cleaned):
+            if fault.field not in self.errors:
+                self.add_error(fault.field, fault.message)
+        if not self.errors:
+            for fault in validation.coverage_faults(cleaned):
+                self.add_error(fault.field, fault.message)
         return cleaned
 
 

@@ -201,7 +201,7 @@ def test_heartbeat_can_be_added(ops: Client):
         ({"timeout_s": "121"}, "timeout_s", "120"),
         ({"timeout_s": "nan"}, "timeout_s", ""),
         ({"failures_to_down": "0"}, "failures_to_down", "1"),
-        ({"interval_s": "10"}, "retry_interval_s", "at most the interval, 10 s"),
+        ({"interval_s": "10"}, "retry_interval_s", "no more than the interval (10 s)"),
         ({"name": ""}, "name", "required"),
     ],
 )
