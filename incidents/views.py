@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from django import forms as django_forms
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -19,6 +18,7 @@ from django.views.decorators.http import conditional_page, require_POST, require
 from incidents import queries, services
 from incidents.forms import PriorityForm, ResolveForm, SnoozeForm
 from incidents.models import Incident, IncidentEvent
+from t4g_portal.lib.access import requires
 from t4g_portal.lib.pages import render_page
 from t4g_portal.lib.priority import Priority
 
@@ -34,7 +34,7 @@ _WEB = IncidentEvent.Via.WEB
 
 
 @require_safe
-@login_required
+@requires("incidents.view_incident")
 @conditional_page
 def incident_list(request: HttpRequest) -> HttpResponse:
     """What is open and who has it, then what is over; `?live` is the open part."""
@@ -64,7 +64,7 @@ def incident_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@login_required
+@requires("incidents.view_incident")
 @conditional_page
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """What broke, how bad, since when, who is on it; `?live` is that first answer."""
@@ -91,7 +91,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@login_required
+@requires("incidents.change_incident")
 def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     """Take the incident."""
     return _act(
@@ -103,7 +103,7 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@login_required
+@requires("incidents.change_incident")
 def unacknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     """Give the incident back."""
     return _act(
@@ -115,7 +115,7 @@ def unacknowledge(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@login_required
+@requires("incidents.change_incident")
 def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     """Declare the incident over."""
     form = ResolveForm(request.POST)
@@ -131,7 +131,7 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@login_required
+@requires("incidents.change_incident")
 def note(request: HttpRequest, pk: int) -> HttpResponse:
     """Add a note to the timeline."""
     return _act(
@@ -145,7 +145,7 @@ def note(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@login_required
+@requires("incidents.change_incident")
 def snooze(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep the incident quiet for a while."""
     form = SnoozeForm(request.POST)
@@ -164,7 +164,7 @@ def snooze(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@login_required
+@requires("incidents.change_incident")
 def priority(request: HttpRequest, pk: int) -> HttpResponse:
     """Change how urgent the incident is."""
     form = PriorityForm(request.POST)

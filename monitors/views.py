@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -17,6 +16,7 @@ from monitors.pages.chart import Bound, Mark, latency_chart
 from monitors.queries.latency import LENGTHS
 from monitors.queries.listing import STATES, Wanted, list_monitors
 from monitors.queries.page import MonitorPage, monitor_page, monitor_top
+from t4g_portal.lib.access import requires
 from t4g_portal.lib.pages import render_page
 
 REACHES = (
@@ -29,7 +29,7 @@ _MAX_TEXT = 200
 
 
 @require_safe
-@login_required
+@requires("monitors.view_monitor")
 @conditional_page
 def monitor_list(request: HttpRequest) -> HttpResponse:
     """Every monitor, what needs a look first; `?live` is the part that refreshes."""
@@ -53,7 +53,7 @@ def monitor_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@login_required
+@requires("monitors.view_monitor")
 @conditional_page
 def monitor_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One monitor: how it is, since when and why; `?live` is its top alone."""

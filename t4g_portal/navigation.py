@@ -13,6 +13,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from t4g_portal.lib.access import may_open
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -81,7 +83,11 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         (_("Monitors"), "monitors:list", "monitor_heart"),
         (_("Status page"), "status", "public"),
     )
-    links = [_link(title, icon, reverse(name), request) for title, name, icon in pages]
+    links = [
+        _link(title, icon, reverse(name), request)
+        for title, name, icon in pages
+        if may_open(request, name)
+    ]
     return [{"items": links}, *admin_groups(request)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -10,13 +9,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import conditional_page, require_safe
 
+from t4g_portal.lib.access import requires
 from t4g_portal.lib.pages import render_page
 from t4g_portal.overview import overview
 from t4g_portal.ready import readiness
 
 
 @require_safe
-@login_required
+@requires("incidents.view_incident", "monitors.view_monitor")
 @conditional_page
 def home(request: HttpRequest) -> HttpResponse:
     """The overview; `?live` is the part of it that refreshes itself."""

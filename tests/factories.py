@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
 
 from incidents.models import PriorityRule, Service
 from monitors.models import Monitor
 from notifications.models import Channel, Contact
 from t4g_portal.lib.priority import Priority
+from t4g_portal.roles import permissions_of
 
 _numbers = itertools.count(1)
 
 
 def make_user(**values: Any) -> User:
-    """A portal user who may sign in; `is_superuser=True` for an admin."""
+    """A portal user who may sign in; `is_superuser=True` for an admin.
+
+    `role` puts somebody into a role; `may` gives single permissions ("app.codename").
+    """
     number = next(_numbers)
+    role, may = values.pop("role", None), values.pop("may", ())
     values.setdefault("username", f"person{number}")
     values.setdefault("is_staff", True)
     password = values.pop("password", "a long enough password")
     user = get_user_model()(**values)
     user.set_password(password)
     user.save()
+    if role is not None:
+        group, _made = Group.objects.get_or_create(name=role.name)
+        group.permissions.set(_permissions(permissions_of(role)))
+        user.groups.add(group)
+    if may:
+        user.user_permissions.set(_permissions(may))
     return user
+
+
+def _permissions(names: Iterable[str]) -> list[Permission]:
+    wanted = set(names)
+    return [
+        row
+        for row in Permission.objects.select_related("content_type")
+        if f"{row.content_type.app_label}.{row.codename}" in wanted
+    ]
 
 
 def make_contact(**values: Any) -> Contact:

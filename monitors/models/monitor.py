@@ -102,7 +102,10 @@ class Monitor(models.Model):
     class Meta:
         verbose_name = _("monitor")
         verbose_name_plural = _("monitors")
-        permissions = [("use_private_targets", _("Can watch private networks"))]
+        permissions = [
+            ("use_private_targets", _("Can watch private networks")),
+            ("probe_now", _("Can probe at once")),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(interval_s__gte=1, interval_s__lte=86_400 * 366),

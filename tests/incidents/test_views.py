@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from incidents import intake, services
 from incidents.models import Incident, IncidentEvent
+from t4g_portal.roles import MANAGER, ON_CALL
 from tests.factories import (
     make_channel,
     make_priority_rules,
@@ -36,7 +38,7 @@ def now():
 
 @pytest.fixture
 def user():
-    return make_user(first_name="Ada", last_name="Lovelace")
+    return make_user(first_name="Ada", last_name="Lovelace", role=ON_CALL)
 
 
 @pytest.fixture
@@ -426,3 +428,24 @@ def test_priority_button_pins_it(reader, now):
 
     changed = reread(incident)
     assert (changed.priority, changed.is_priority_pinned) == ("p2", True)
+
+
+def test_who_only_looks_is_shown_no_button(client, now):
+    incident = make_incident(now=now)
+    client.force_login(make_user(role=MANAGER))
+
+    page = client.get(address("detail", incident)).content.decode()
+    forms = re.findall(r'<form[^>]*action="(/incidents/[^"]*)"', page)
+
+    assert forms == []
+    assert "inc-acknowledge" not in page
+
+
+def test_who_only_looks_is_told_what_to_ask_for(client, now):
+    incident = make_incident(now=now)
+    client.force_login(make_user(role=MANAGER))
+
+    answer = client.post(address("acknowledge", incident))
+
+    assert answer.status_code == 403
+    assert reread(incident).status == Incident.Status.TRIGGERED

@@ -47,4 +47,14 @@ def test_who_has_the_permission_sees_the_page():
 
 
 def test_view_tells_what_it_requires():
-    assert getattr(page, "required_permission", "") == "auth.view_user"
+    assert getattr(page, "required_permissions", ()) == ("auth.view_user",)
+
+
+def test_every_one_of_several_permissions_is_asked_for():
+    somebody = User.objects.create_user("somebody")
+    somebody.user_permissions.add(Permission.objects.get(codename="view_user"))
+
+    with pytest.raises(PermissionMissing) as raised:
+        requires("auth.view_user", "auth.view_group")(page)(request_by(somebody))
+
+    assert raised.value.permission == "auth.view_group"

@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from monitors.models import HeartbeatPing, Monitor, MonitorState, Threshold
 from monitors.status import Status
+from t4g_portal.roles import MANAGER
 from tests.factories import make_monitor, make_service, make_user
 from tests.history import (
     DAY,
@@ -282,7 +283,7 @@ def test_page_of_a_heartbeat_says_how_to_call(ops: Client, now, settings):
 
 def test_address_of_a_heartbeat_is_for_those_who_may_change_it(client: Client, now):
     monitor = make_monitor(kind="heartbeat", target="", ping_key="k3y")
-    reader = make_user()
+    reader = make_user(role=MANAGER)
     client.force_login(reader)
 
     assert "k3y" not in page_of(client, f"/monitors/{monitor.pk}/")
@@ -294,7 +295,7 @@ def test_address_of_a_heartbeat_is_for_those_who_may_change_it(client: Client, n
 def test_page_offers_no_edit_to_those_who_may_not(client: Client, now):
     monitor = make_monitor()
     Threshold.objects.create(name="down", measure="down")
-    client.force_login(make_user())
+    client.force_login(make_user(role=MANAGER))
 
     page = page_of(client, f"/monitors/{monitor.pk}/")
 

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.contrib import admin
-from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
@@ -19,6 +18,7 @@ from t4g_portal.lib.models import LoopCycle
 from t4g_portal.navigation import GROUPS
 from t4g_portal.overview import overview
 from t4g_portal.ready import EXPECTED_LOOPS
+from t4g_portal.roles import MANAGER
 from tests.factories import make_channel, make_monitor, make_service, make_user
 from tests.history import (
     HOUR,
@@ -80,7 +80,7 @@ def test_first_visit_offers_the_first_step(ops: Client, now):
 
 def test_first_step_is_not_offered_to_those_who_may_not(client: Client, now):
     make_loops(now=now)
-    client.force_login(make_user())
+    client.force_login(make_user(role=MANAGER))
 
     assert "Add your first monitor" not in words_of(client)
 
@@ -235,11 +235,9 @@ def test_sidebar_holds_pages_first_then_what_one_edits(ops: Client, now):
 
 
 def test_sidebar_holds_only_what_somebody_may_see(client: Client):
-    reader = make_user()
-    reader.user_permissions.add(Permission.objects.get(codename="view_threshold"))
-    client.force_login(reader)
+    client.force_login(make_user(may=["monitors.view_threshold"]))
 
-    assert sidebar_of(client)[4:] == ["Thresholds"]
+    assert sidebar_of(client, "/admin/") == ["Status page", "Thresholds"]
 
 
 @pytest.mark.parametrize(

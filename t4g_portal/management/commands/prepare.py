@@ -21,7 +21,7 @@ ADMIN_NAME = "admin"
 
 
 class Command(BaseCommand):
-    """Migrations, static files, the guide's configuration and a first admin."""
+    """Migrations, static files, roles, the guide's configuration and a first admin."""
 
     help = "Migrates, collects static files, seeds and makes the first admin."
     requires_system_checks = []
@@ -31,6 +31,7 @@ class Command(BaseCommand):
         self._wait_for_database()
         self._migrate()
         self._collect_static()
+        call_command("roles", verbosity=0)
         if settings.PORTAL_SEED:
             call_command("seed")
         self._make_admin()
