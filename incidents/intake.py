@@ -23,6 +23,8 @@ MAX_KEY = 200
 MAX_TITLE = 300
 MAX_DETAIL = 4000
 MAX_SOURCE = 100
+# Half an address leads nowhere: a longer one is left out.
+MAX_URL = 200
 
 Kind = IncidentEvent.Kind
 
@@ -39,6 +41,8 @@ class _Condition:
     priority: str
     source: str
     started_at: datetime
+    runbook_url: str
+    is_public: bool
 
 
 def trigger(
@@ -52,13 +56,17 @@ def trigger(
     detail: str = "",
     source: str = "",
     grouping_key: str = "",
+    runbook_url: str = "",
+    is_public: bool = True,
 ) -> Alert:
     """Say that a condition fires; saying it again updates the same alert.
 
     `dedup_key` names the condition. Alerts of a service that share a `grouping_key`
     become one incident. `started_at` may lie before `now`. `detail` is the evidence
     in words, without the time ("HTTP 503, expected 200–299"). `source` is
-    `kind:number`, such as `monitor:12`. Long texts are cut.
+    `kind:number`, such as `monitor:12`. `runbook_url` says what to do about it.
+    `is_public`: users can feel it, so the status page may show the incident; never its
+    words. Long texts are cut.
 
     Raises ValueError for a key that is empty or longer than 200 characters and for an
     unknown priority.
@@ -77,6 +85,8 @@ def trigger(
         priority=Priority(priority).value,
         source=_storable(source, MAX_SOURCE),
         started_at=min(started_at, now),
+        runbook_url=runbook_url if len(runbook_url) <= MAX_URL else "",
+        is_public=is_public,
     )
     try:
         with transaction.atomic():
@@ -150,6 +160,7 @@ def _trigger(condition: _Condition, now: datetime) -> Alert:
         text=_lines(condition.title, condition.detail),
         priority=condition.priority,
         started_at=condition.started_at,
+        is_public=condition.is_public,
         now=now,
     )
     alert = _attach(incident, condition, now)
@@ -218,6 +229,7 @@ def _locked() -> IncidentQuerySet:
 
 def _attach(incident: Incident, condition: _Condition, now: datetime) -> Alert:
     incident.started_at = min(incident.started_at, condition.started_at)
+    _publish(incident, condition)
     return Alert.objects.create(
         dedup_key=condition.dedup_key,
         service=condition.service,
@@ -226,6 +238,7 @@ def _attach(incident: Incident, condition: _Condition, now: datetime) -> Alert:
         detail=condition.detail,
         priority=condition.priority,
         source=condition.source,
+        runbook_url=condition.runbook_url,
         started_at=condition.started_at,
         triggered_at=now,
         last_triggered_at=now,
@@ -247,15 +260,25 @@ def _fire_again(alert: Alert, condition: _Condition, now: datetime) -> None:
     alert.title = condition.title
     alert.detail = condition.detail or alert.detail
     alert.priority = condition.priority
+    alert.runbook_url = condition.runbook_url or alert.runbook_url
     alert.started_at = min(alert.started_at, condition.started_at)
     alert.last_triggered_at = max(alert.last_triggered_at, now)
     alert.trigger_count += 1
     alert.save()
+    is_published = _publish(alert.incident, condition)
     is_earlier = alert.started_at < alert.incident.started_at
     if is_earlier:
         alert.incident.started_at = alert.started_at
-    if is_earlier or is_other_priority:
+    if is_earlier or is_other_priority or is_published:
         _follow_alerts(alert.incident, now)
+
+
+def _publish(incident: Incident, condition: _Condition) -> bool:
+    """Let the status page show a locked incident, unless a person decided that."""
+    if incident.is_public or incident.is_publicity_pinned or not condition.is_public:
+        return False
+    incident.is_public = True
+    return True
 
 
 def _follow_alerts(incident: Incident, now: datetime) -> None:

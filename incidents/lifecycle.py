@@ -21,11 +21,13 @@ def begin(
     text: str,
     priority: str,
     started_at: datetime,
+    is_public: bool,
     now: datetime,
 ) -> Incident:
     """Create a triggered incident; nobody is told until `announce`.
 
-    `text`: what its timeline begins with. Raises IntegrityError when the group has
+    `text`: what its timeline begins with. `is_public`: whether the status page shows
+    it. Raises IntegrityError when the group has
     an open one already.
     """
     policy = priorities.policy_for(priority=priority)
@@ -38,6 +40,7 @@ def begin(
         opened_at=now,
         response_due_at=escalation.response_due(policy=policy, since=now),
         policy=policy,
+        is_public=is_public,
     )
     timeline.add(
         incident=incident,

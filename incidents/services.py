@@ -7,6 +7,7 @@ people. All raise Incident.DoesNotExist for an unknown incident.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from incidents.models import Alert, Incident, IncidentEvent
 from t4g_portal.lib.priority import Priority
 
 MAX_NOTE = 10_000
+MAX_PUBLIC_MESSAGE = 1000
 # Longer, and it is a decision to live with it, which belongs into the matrix.
 MAX_SNOOZE = timedelta(days=7)
 
@@ -47,6 +49,10 @@ class UnableToResolve(UnableToAct):
 
 class UnableToAddNote(UnableToAct):
     """The note is empty or too long."""
+
+
+class UnableToTellPublic(UnableToAct):
+    """The message is too long, or nothing would change."""
 
 
 class UnableToSnooze(UnableToAct):
@@ -169,6 +175,58 @@ def add_note(
         via=via,
         text=text,
     )
+
+
+def tell_public(
+    *,
+    incident_id: int,
+    user: User,
+    via: str,
+    now: datetime,
+    message: str,
+    is_public: bool = True,
+) -> Incident:
+    """Say on the status page what users should know, of an open or a resolved incident.
+
+    `message` stands there as it is, beside the name of the service; empty takes back
+    what stood there. `is_public` False takes the incident off the page, whatever its
+    alerts say. Raises UnableToTellPublic above 1,000 characters and when all of that
+    is so already.
+    """
+    message = _plain(message)
+    if len(message) > MAX_PUBLIC_MESSAGE:
+        raise UnableToTellPublic(
+            _("The message has %(length)d characters; %(limit)d fit. Shorten it.")
+            % {"length": len(message), "limit": MAX_PUBLIC_MESSAGE}
+        )
+    with _locked(incident_id) as incident:
+        if (incident.is_public, incident.public_message) == (is_public, message):
+            raise UnableToTellPublic(_("The status page says that already."))
+        if incident.public_message != message:
+            incident.public_message = message
+            incident.public_message_at = now
+        incident.is_public = is_public
+        incident.is_publicity_pinned = True
+        timeline.add(
+            incident=incident,
+            kind=Kind.PUBLISHED,
+            now=now,
+            actor=user,
+            via=via,
+            text=message,
+            data={"is_public": is_public, "has_message": bool(message)},
+        )
+        incident.save()
+        return incident
+
+
+def _plain(text: str) -> str:
+    """Return text without what no document may hold: controls but tab and new line."""
+    return "".join(
+        letter
+        for letter in text.replace("\r\n", "\n")
+        if letter in "\t\n" or unicodedata.category(letter) not in {"Cc", "Cs"}
+    ).strip()
 
 
 def snooze(

@@ -144,6 +144,14 @@ def _reopened(_data: dict[str, Any]) -> str:
     return _("It fires again: flapping")
 
 
+def _published(data: dict[str, Any]) -> str:
+    if not data["is_public"]:
+        return _("Taken off the status page")
+    if data["has_message"]:
+        return _("Told the public")
+    return _("Shown on the status page")
+
+
 _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     Kind.OPENED: _opened,
     Kind.ALERT_FIRED: _alert_fired,
@@ -155,4 +163,5 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     Kind.WOKEN: _woken,
     Kind.RESOLVED: _resolved,
     Kind.REOPENED: _reopened,
+    Kind.PUBLISHED: _published,
 }

@@ -92,6 +92,7 @@ class MonitorForm(forms.ModelForm):  # type: ignore[type-arg]
             "successes_to_up",
             "may_use_private_targets",
             "is_enabled",
+            "counts_for_service",
         ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -335,6 +335,7 @@ def _raise_blind(location: str, since: datetime, now: datetime) -> None:
             "the time counts as unknown. Check the portal's own network."
         ),
         source=f"location:{location}",
+        is_public=False,
     )
 
 

@@ -104,7 +104,7 @@ class StatusPage:
 def status_page(*, now: datetime) -> StatusPage:
     """Return the page as of `now`; always the same number of queries."""
     services = list(
-        Service.objects.filter(is_public=True, monitors__isnull=False)
+        Service.objects.filter(is_public=True, monitors__counts_for_service=True)
         .distinct()
         .order_by("position", "name")
     )
@@ -115,9 +115,12 @@ def status_page(*, now: datetime) -> StatusPage:
         ),
         now=now,
     )
-    incidents = Incident.objects.filter(service__is_public=True).exclude(
-        # Read tomorrow by us, of no effect on users.
-        priority=Priority.P3
+    incidents = Incident.objects.filter(
+        service__is_public=True, is_public=True
+    ).exclude(
+        # Read tomorrow by us, of no effect on users; unless a person says so.
+        priority=Priority.P3,
+        is_publicity_pinned=False,
     )
     current = incidents.open().select_related("service").order_by("-started_at")
     past = (

@@ -42,6 +42,8 @@ class Alert(models.Model):
     )
     # What raised it, such as "monitor:12"; pages make a link of it.
     source = models.CharField(_("source"), max_length=100, blank=True)
+    # What to do about it; whoever raised it knows.
+    runbook_url = models.URLField(_("runbook"), blank=True, default="", db_default="")
     # When the condition began, which is before anybody noticed.
     started_at = models.DateTimeField(_("started"))
     triggered_at = models.DateTimeField(_("triggered"))

@@ -80,6 +80,15 @@ class Incident(models.Model):
     next_escalation_at = models.DateTimeField(null=True, blank=True)
     # When the last page was written to the outbox; the repeats count from it.
     paged_at = models.DateTimeField(null=True, blank=True)
+    # Whether the status page shows it. Alerts about what users can feel make it so.
+    is_public = models.BooleanField(_("public"), default=True, db_default=True)
+    # Set by a person: alerts no longer publish it.
+    is_publicity_pinned = models.BooleanField(default=False, db_default=False)
+    # What the public is told, in words; the title may hold internals and never leaves.
+    public_message = models.TextField(
+        _("public message"), blank=True, default="", db_default=""
+    )
+    public_message_at = models.DateTimeField(null=True, blank=True)
     # The last page found no channel that could carry it; pages show it in red.
     is_untold = models.BooleanField(_("nobody could be told"), default=False)
 
@@ -163,6 +172,7 @@ class IncidentEvent(models.Model):
         NOTE = "note", _("Note")
         RESOLVED = "resolved", _("Resolved")
         REOPENED = "reopened", _("Reopened")
+        PUBLISHED = "published", _("Told the public")
 
     class Via(models.TextChoices):
         ENGINE = "engine", _("the portal")

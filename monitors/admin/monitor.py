@@ -94,6 +94,7 @@ class MonitorAdmin(PortalAdmin):
                         "tags",
                         "runbook_url",
                         "is_enabled",
+                        "counts_for_service",
                     ]
                 },
             ),

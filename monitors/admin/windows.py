@@ -41,6 +41,7 @@ class WindowForm(forms.ModelForm):  # type: ignore[type-arg]
             "services",
             "tags",
             "note",
+            "public_note",
         ]
 
     def clean(self) -> dict[str, Any]:
@@ -65,7 +66,7 @@ class MaintenanceWindowAdmin(PortalAdmin):
     autocomplete_fields = ["monitors", "services"]
     readonly_fields = ["next_ones"]
     fieldsets = [
-        (None, {"fields": ["name", "note", "is_enabled"]}),
+        (None, {"fields": ["name", "note", "public_note", "is_enabled"]}),
         (
             _("When"),
             {
@@ -115,7 +116,7 @@ class MaintenanceWindowAdmin(PortalAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name == "note":
+        if db_field.name in {"note", "public_note"}:
             field.widget.attrs["rows"] = 2
         return field
 

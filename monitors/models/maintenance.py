@@ -42,6 +42,16 @@ class MaintenanceWindow(models.Model):
         help_text=_("Separated by commas."),
     )
     note = models.TextField(_("note"), blank=True)
+    public_note = models.TextField(
+        _("public note"),
+        blank=True,
+        max_length=500,
+        default="",
+        db_default="",
+        help_text=_(
+            "What users read on the status page, beside the services and the time."
+        ),
+    )
 
     class Meta:
         verbose_name = _("maintenance window")

@@ -88,6 +88,16 @@ class Monitor(models.Model):
     is_enabled = models.BooleanField(
         _("enabled"), default=True, help_text=_("Off: paused, its time counts nowhere.")
     )
+    counts_for_service = models.BooleanField(
+        _("counts for its service"),
+        default=True,
+        # So that a portal of before this column can still add a monitor.
+        db_default=True,
+        help_text=_(
+            "Off: it pages, but its service is not called down or degraded for it, on"
+            " the overview and on the status page. For a backup, say."
+        ),
+    )
     # The last part of a heartbeat's address.
     ping_key = models.CharField(
         _("ping key"), max_length=40, unique=True, default=new_ping_key

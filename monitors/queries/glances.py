@@ -31,6 +31,7 @@ class Glance:
     is_flapping: bool
     configuration_error: str
     certificate_expires_at: datetime | None
+    counts_for_service: bool
 
     @property
     def rank(self) -> int:
@@ -83,6 +84,7 @@ def glances(*, monitors: MonitorQuerySet, now: datetime) -> list[Glance]:
         "state__is_flapping",
         "state__configuration_error",
         "state__certificate_expires_at",
+        "counts_for_service",
     )
     found = [_glance(row, now) for row in rows]
     # Stable: within a rank the order of services and names stays.
@@ -107,6 +109,7 @@ def _glance(row: tuple[Any, ...], now: datetime) -> Glance:
         is_flapping,
         configuration_error,
         certificate_expires_at,
+        counts_for_service,
     ) = row
     # Without a state's row: never probed.
     written = Status(status or Status.PENDING)
@@ -124,4 +127,5 @@ def _glance(row: tuple[Any, ...], now: datetime) -> Glance:
         is_flapping=bool(is_flapping),
         configuration_error=configuration_error or "",
         certificate_expires_at=certificate_expires_at,
+        counts_for_service=counts_for_service,
     )

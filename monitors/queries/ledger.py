@@ -81,12 +81,13 @@ JOIN unnest(%(names)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[
 GROUP BY 1, 2, 3
 """  # noqa: S608 no outside text
 
-# A service counts, at each moment, as the worst of its monitors. Multiranges do the
+# A service counts, at each moment, as the worst of its monitors that count for it.
+# Multiranges do the
 # overlay: what is down is down, what is degraded and not down is degraded, …
 _SERVICE_DAYS = f"""
 WITH asked AS (
     SELECT id AS monitor_id, service_id FROM monitors_monitor
-    WHERE service_id = ANY(%(service_ids)s)
+    WHERE service_id = ANY(%(service_ids)s) AND counts_for_service
 ), {_STRETCHES}, merged AS (
     SELECT asked.service_id, stretches.status,
         range_agg(tstzrange(stretches.began, stretches.ended)) AS spans
@@ -214,7 +215,7 @@ def service_days(
 
     `zones`: the time zone of each service asked for, by its id. `days_ago`: which days,
     0 being the present one, which ends now. A service counts, at each moment, as the
-    worst of its monitors.
+    worst of its monitors that count for it.
     """
     borders = {
         zone: _local_days(zone=zone, days_ago=days_ago, now=now)

@@ -1,4 +1,7 @@
-"""How each service is and was: as the worst of its monitors at each moment."""
+"""How each service is and was: as the worst of its monitors at each moment.
+
+Of those that count for it, wherever it is shown: overview, status page, badges.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +31,13 @@ _REMEMBERED_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class ServiceHealth:
-    """A service with its present status and its last days."""
+    """A service with its present status and its last days.
+
+    The counts are of the monitors that count for it.
+    """
 
     service: Service
+    # Pending when no monitor counts.
     status: Status
     # Since when some monitor has had that status without a break; None: never probed.
     since: datetime | None
@@ -57,7 +64,8 @@ def service_health(
     """
     by_service: defaultdict[int, list[Glance]] = defaultdict(list)
     for glance in monitors:
-        by_service[glance.service_id].append(glance)
+        if glance.counts_for_service:
+            by_service[glance.service_id].append(glance)
     days = _days(services, by_service, day_count, now)
     return [
         _health(service, by_service[service.pk], days[service.pk])

@@ -40,6 +40,8 @@ class Step:
     started_at: datetime | None = None
     source: str = ""
     grouping_key: str = ""
+    # Whether it makes the monitor degraded, which its service may show.
+    is_degrading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,7 @@ class Round:
             started_at=standing.since or self._now,
             source=place.subject.source,
             grouping_key=_GROUPS.get(Measure(threshold.measure), ""),
+            is_degrading=threshold.measure in _DEGRADING,
         )
 
     def _forget_what_no_longer_applies(self) -> None:

@@ -160,6 +160,8 @@ def _raise(
         now=now,
         detail=message,
         source=f"monitor:{monitor.pk}",
+        runbook_url=monitor.runbook_url,
+        is_public=monitor.counts_for_service,
     )
 
 

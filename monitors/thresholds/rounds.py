@@ -19,7 +19,7 @@ from django.utils import translation
 from incidents import intake
 from incidents.models import Alert, Service
 from monitors import recording
-from monitors.models import MonitorState, Threshold
+from monitors.models import Monitor, MonitorState, Threshold
 from monitors.thresholds import down_alerts, measuring, standings
 from monitors.thresholds.alerting import Case, Round, Step
 from monitors.thresholds.assessing import LOOKBACK, Assessor
@@ -103,15 +103,13 @@ def _write_all(cases: Sequence[Case], now: datetime) -> Judgement:
         # In the order of their ids, like everybody who locks states of monitors.
         key=lambda case: case.subject or ("", 0),
     )
-    services = Service.objects.in_bulk(
-        {step.service_id for case in loud for step in case.steps if not step.is_over}
-    )
+    sources = _sources(loud)
     failed_count = 0
     for start in range(0, len(loud), _AT_ONCE):
         batch = loud[start : start + _AT_ONCE]
-        if not _try(batch, services, now):
+        if not _try(batch, sources, now):
             # Singly, so that one that can't be written keeps nobody else from it.
-            failed_count += sum(not _try([case], services, now) for case in batch)
+            failed_count += sum(not _try([case], sources, now) for case in batch)
     return Judgement(
         standing_count=len(written) + sum(len(case.standings) for case in loud),
         alert_count=sum(len(case.steps) for case in loud),
@@ -119,9 +117,43 @@ def _write_all(cases: Sequence[Case], now: datetime) -> Judgement:
     )
 
 
-def _try(cases: Sequence[Case], services: Mapping[int, Service], now: datetime) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What alerts need of services and monitors beside their numbers."""
+
+    services: Mapping[int, Service]
+    # Runbook, and whether the service counts it, by the monitor's source.
+    monitors: Mapping[str, tuple[str, bool]]
+
+
+def _sources(cases: Iterable[Case]) -> _Sources:
+    raised = [
+        (case.subject, step)
+        for case in cases
+        for step in case.steps
+        if not step.is_over
+    ]
+    monitors = {
+        subject.id: subject.source
+        for subject, _step in raised
+        if subject is not None and subject.kind == standings.MONITOR
+    }
+    return _Sources(
+        services=Service.objects.in_bulk(
+            {step.service_id for _subject, step in raised}
+        ),
+        monitors={
+            monitors[pk]: (runbook_url, counts)
+            for pk, runbook_url, counts in Monitor.objects.filter(
+                pk__in=monitors
+            ).values_list("pk", "runbook_url", "counts_for_service")
+        },
+    )
+
+
+def _try(cases: Sequence[Case], sources: _Sources, now: datetime) -> bool:
     try:
-        _write(cases, services, now)
+        _write(cases, sources, now)
     except Exception:
         logger.exception("judging %s could not be written", _names(cases))
         return False
@@ -129,9 +161,7 @@ def _try(cases: Sequence[Case], services: Mapping[int, Service], now: datetime) 
 
 
 @transaction.atomic
-def _write(
-    cases: Sequence[Case], services: Mapping[int, Service], now: datetime
-) -> None:
+def _write(cases: Sequence[Case], sources: _Sources, now: datetime) -> None:
     written = standings.save(
         standings={place: to for case in cases for place, to in case.standings.items()}
     )
@@ -150,7 +180,7 @@ def _write(
             step.dedup_key,
         ),
     ):
-        _tell(step, services, now)
+        _tell(step, sources, now)
 
 
 def _groups_of(dedup_keys: Iterable[str]) -> dict[str, tuple[int, str]]:
@@ -181,14 +211,15 @@ def _degrade(case: Case, now: datetime) -> None:
     )
 
 
-def _tell(step: Step, services: Mapping[int, Service], now: datetime) -> None:
+def _tell(step: Step, sources: _Sources, now: datetime) -> None:
     if step.is_over:
         intake.resolve(dedup_key=step.dedup_key, now=now, detail=step.detail)
         return
-    service = services.get(step.service_id)
+    service = sources.services.get(step.service_id)
     # Deleted with its monitors a moment ago.
     if service is None:
         return
+    runbook_url, counts = sources.monitors.get(step.source, ("", False))
     intake.trigger(
         dedup_key=step.dedup_key,
         service=service,
@@ -199,6 +230,8 @@ def _tell(step: Step, services: Mapping[int, Service], now: datetime) -> None:
         detail=step.detail,
         source=step.source,
         grouping_key=step.grouping_key,
+        runbook_url=runbook_url,
+        is_public=counts and step.is_degrading,
     )
 
 

@@ -312,3 +312,34 @@ def test_condition_after_a_persons_resolution_is_a_new_incident(now):
 
     assert again.incident != incident
     assert len(outbox("page", "queued")) == 1
+
+
+def test_runbook_of_whatever_raised_it_comes_with_the_alert(now):
+    runbook = "https://wiki.example.org/api"
+
+    alert = make_alert(now=now, dedup_key="k", runbook_url=runbook)
+    make_alert(now=now, dedup_key="k", service=alert.service)
+
+    assert Alert.objects.get().runbook_url == runbook
+
+
+def test_runbook_too_long_to_keep_is_left_out(now):
+    assert make_alert(now=now, runbook_url="https://" + "x" * 200).runbook_url == ""
+
+
+def test_incident_is_public_from_its_first_alert_about_what_users_feel(now):
+    service = make_service()
+    quiet = make_alert(now=now, service=service, is_public=False)
+    assert not reread(quiet.incident).is_public
+
+    make_alert(now=now, service=service)
+
+    assert reread(quiet.incident).is_public
+
+
+def test_alert_that_users_begin_to_feel_makes_its_incident_public(now):
+    service = make_service()
+    for is_public in (False, True):
+        alert = make_alert(now=now, service=service, dedup_key="k", is_public=is_public)
+
+    assert reread(alert.incident).is_public

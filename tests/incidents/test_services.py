@@ -261,3 +261,49 @@ def test_lowering_by_a_person_to_the_digest_stops_the_pages(now, incident):
 def test_unknown_incident_is_said(now, act, values):
     with pytest.raises(Incident.DoesNotExist):
         act(incident_id=987_654, **acting(now, **values))
+
+
+def test_what_the_public_is_told_stands_in_the_timeline(now, incident):
+    user = make_user()
+
+    services.tell_public(
+        incident_id=incident.pk, **acting(now, user, message=" We are on it.\r\n\x07 ")
+    )
+
+    told = reread(incident)
+    assert (told.public_message, told.public_message_at) == ("We are on it.", now)
+    assert told.is_public
+    event = incident.events.get(kind=IncidentEvent.Kind.PUBLISHED)
+    assert (event.text, event.actor) == ("We are on it.", user)
+
+
+def test_incident_taken_off_the_status_page_is_not_put_back_by_its_alerts(
+    now, incident
+):
+    services.tell_public(
+        incident_id=incident.pk, **acting(now, message="", is_public=False)
+    )
+
+    make_alert(now=now, dedup_key="k", service=incident.service)
+    make_alert(now=now, service=incident.service)
+
+    assert not reread(incident).is_public
+
+
+def test_public_message_has_a_limit(now, incident):
+    limit = services.MAX_PUBLIC_MESSAGE
+    services.tell_public(incident_id=incident.pk, **acting(now, message="m" * limit))
+
+    with pytest.raises(services.UnableToTellPublic, match="1001 characters"):
+        services.tell_public(
+            incident_id=incident.pk, **acting(now, message="m" * (limit + 1))
+        )
+
+
+def test_public_that_knows_already_is_not_told_again(now, incident):
+    services.tell_public(incident_id=incident.pk, **acting(now, message="m"))
+
+    with pytest.raises(services.UnableToTellPublic, match="says that already"):
+        services.tell_public(incident_id=incident.pk, **acting(now, message="m"))
+
+    assert kinds(incident).count("published") == 1

@@ -59,6 +59,19 @@ class TestDown:
         assert alert.detail == "HTTP 503, expected 200–299"
         assert alert.started_at == now - MINUTE
 
+    def test_alert_brings_the_runbook_and_whether_users_feel_it(self, now):
+        make_threshold("down")
+        runbook = "https://wiki.example.org/backup"
+        backup = make_watched(now, counts_for_service=False, runbook_url=runbook)
+        self.judge(backup, now)
+
+        alert = Alert.objects.select_related("incident").get()
+        assert (alert.runbook_url, alert.incident.is_public) == (runbook, False)
+
+        self.judge(make_watched(now, service=backup.service), now)
+        alert.incident.refresh_from_db()
+        assert alert.incident.is_public
+
     def test_up_ends_it(self, now):
         monitor = make_watched(now)
         make_threshold("down")

@@ -385,6 +385,20 @@ def test_service_is_down_since_its_first_monitor_went_down(now):
     assert len(health.days) == 90
 
 
+def test_monitor_that_does_not_count_leaves_its_service_as_it_is(now):
+    service = make_service()
+    outage = [Trouble(Status.DOWN, 9 * MINUTE, None)]
+    backup = make_monitor(service=service, counts_for_service=False)
+    make_ledger(monitor=backup, now=now, troubles=outage)
+    assert health_of(service, now).status == Status.PENDING
+
+    make_ledger(monitor=make_monitor(service=service), now=now)
+
+    health = health_of(service, now)
+    assert health.status == Status.UP
+    assert (health.monitor_count, health.uptime.down_s) == (1, 0)
+
+
 def test_settled_days_are_remembered_but_not_the_last_two(
     now, django_assert_num_queries
 ):

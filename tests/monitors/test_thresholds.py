@@ -62,6 +62,18 @@ class TestLatency:
         assert alert.source == f"monitor:{monitor.pk}"
         assert alert.started_at == now - SECOND
 
+    @pytest.mark.parametrize("counts", [True, False])
+    def test_alert_brings_the_runbook_and_whether_users_feel_it(self, now, counts):
+        runbook = "https://wiki.example.org/slow"
+        make_slow(now, counts_for_service=counts, runbook_url=runbook)
+        make_threshold("latency")
+
+        judge_all(now=now)
+
+        alert = Alert.objects.select_related("incident").get()
+        assert alert.runbook_url == runbook
+        assert alert.incident.is_public is counts
+
     def test_judging_again_changes_nothing(self, now):
         make_slow(now)
         make_threshold("latency")
@@ -293,6 +305,14 @@ class TestFailuresAndCertificates:
         judge_all(now=now)
 
         assert len(firing()) == 1
+
+    def test_a_certificate_that_still_holds_is_no_concern_of_the_public(self, now):
+        make_watched(now, certificate_expires_at=now + timedelta(days=2))
+        make_threshold("tls_days", comparison="below", critical_bound=3)
+
+        judge_all(now=now)
+
+        assert not Incident.objects.get().is_public
 
     def test_a_certificate_has_an_incident_of_its_own(self, now):
         monitor = make_slow(now, certificate_expires_at=now + timedelta(days=1))

@@ -141,6 +141,21 @@ def test_services_that_are_not_public_or_not_watched_are_left_out(client, now):
     assert "All systems operational" in words
 
 
+def test_monitor_that_does_not_count_is_no_concern_of_the_public(client, now):
+    service = make_service(name="Database")
+    make_ledger(monitor=make_monitor(service=service), now=now)
+    backup = make_monitor(service=service, counts_for_service=False)
+    outage = Trouble(Status.DOWN, HOUR, None)
+    make_ledger(monitor=backup, now=now, troubles=[outage])
+    make_incident(service=service, title="x", started_at=now - HOUR, is_public=False)
+
+    words = words_of(client)
+
+    assert "All systems operational" in words
+    assert "Database Operational" in words
+    assert "Since" not in words
+
+
 def test_low_priorities_and_old_incidents_are_not_for_the_public(now):
     service = make_service_with(None, now)
     make_incident(

@@ -100,7 +100,7 @@ MONITORS = Section(
         Monitor,
         "name service kind target options secret interval_s timeout_s"
         " failures_to_down successes_to_up retry_interval_s tags runbook_url"
-        " may_use_private_targets is_enabled",
+        " may_use_private_targets is_enabled counts_for_service",
         references=_REFERENCES,
     ),
     # Whoever knows the ping key can speak for the monitor; the rest is the database's.
@@ -141,7 +141,7 @@ MAINTENANCE_WINDOWS = Section(
     columns=columns(
         MaintenanceWindow,
         "name is_enabled starts_at duration_s recurrence time_zone monitors services"
-        " tags note",
+        " tags note public_note",
         references=_REFERENCES,
     ),
     left_out=frozenset(),
