@@ -224,28 +224,18 @@ class Engine:
             self._lateness.append(at - job.slot)
             result = await registry.run(job.request)
         monitor_id = job.request.monitor_id
-        if result.reason in _NETWORK_REASONS and result.outcome is Outcome.FAILED:
-            is_news = monitor_id not in self._failing
-            self._failing.add(monitor_id)
-            result = await self._unless_offline(result, is_news=is_news)
-        else:
+        if not _is_like_offline(result):
             self._failing.discard(monitor_id)
-        return Finding(monitor_id=monitor_id, at=at, result=result)
-
-    async def _unless_offline(
-        self, result: ProbeResult, *, is_news: bool
-    ) -> ProbeResult:
+            return Finding(monitor_id=monitor_id, at=at, result=result)
         # A first failure may be the first sign of our own: no older answer will do.
-        since = time.monotonic() if is_news else float("-inf")
-        if await self.connectivity.is_online(since=since):
-            return result
-        return replace(
+        is_news = monitor_id not in self._failing
+        self._failing.add(monitor_id)
+        result = await unless_offline(
             result,
-            outcome=Outcome.ERROR,
-            reason=int(Reason.OFFLINE),
-            message="",
-            phases=Phases(),
+            connectivity=self.connectivity,
+            since=time.monotonic() if is_news else float("-inf"),
         )
+        return Finding(monitor_id=monitor_id, at=at, result=result)
 
     def _add(self, finding: Finding) -> None:
         self._findings.append(finding)
@@ -287,6 +277,28 @@ class Engine:
             return False
         self._unable_since = None
         return True
+
+
+def _is_like_offline(result: ProbeResult) -> bool:
+    return result.reason in _NETWORK_REASONS and result.outcome is Outcome.FAILED
+
+
+async def unless_offline(
+    result: ProbeResult, *, connectivity: Connectivity, since: float = float("-inf")
+) -> ProbeResult:
+    """Return a result, or "offline" in place of a failure that our network explains.
+
+    `since`: an answer of the control targets from before (monotonic) won't do.
+    """
+    if not _is_like_offline(result) or await connectivity.is_online(since=since):
+        return result
+    return replace(
+        result,
+        outcome=Outcome.ERROR,
+        reason=int(Reason.OFFLINE),
+        message="",
+        phases=Phases(),
+    )
 
 
 def _host_of(request: ProbeRequest) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from monitors.models import Monitor, MonitorState
-from monitors.probes import assertions, registry
+from monitors.models import Assertion, Monitor, MonitorState
+from monitors.probes import registry
+from monitors.probes.assertions import check
 from monitors.probes.base import AssertionSpec, ProbeRequest, UnableToParse
 from monitors.scheduling import Claim
 from t4g_portal.lib.secrets import UnableToDecrypt
@@ -19,6 +20,12 @@ def request_for(monitor: Monitor) -> ProbeRequest:
 
     Reads `monitor.assertions`: prefetch them for more than one monitor.
     """
+    rows = sorted(monitor.assertions.all(), key=lambda row: row.position)
+    return request_of(monitor, assertions=rows)
+
+
+def request_of(monitor: Monitor, *, assertions: Iterable[Assertion]) -> ProbeRequest:
+    """Return the parsed request of a monitor with these assertions, saved or not."""
     registry.get(monitor.kind).check_target(monitor.target)
     specs = tuple(
         AssertionSpec(
@@ -27,12 +34,12 @@ def request_for(monitor: Monitor) -> ProbeRequest:
             argument=row.argument,
             expected=row.expected,
         )
-        for row in sorted(monitor.assertions.all(), key=lambda row: row.position)
+        for row in assertions
     )
     for spec in specs:
-        assertions.check(spec)
+        check(spec)
     return ProbeRequest(
-        monitor_id=monitor.pk,
+        monitor_id=monitor.pk or 0,
         kind=monitor.kind,
         target=monitor.target,
         options=registry.parse_options(monitor.kind, monitor.options),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from monitors import views
+from monitors import probe_now_views, views
 
 app_name = "monitors"
 
 urlpatterns = [
     path("monitors/", views.monitor_list, name="list"),
     path("monitors/<int:pk>/", views.monitor_detail, name="detail"),
+    path("monitors/<int:pk>/probe/", probe_now_views.probe_now_page, name="probe_now"),
     path("", include("monitors.heartbeats.urls")),
 ]

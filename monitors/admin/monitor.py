@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.admin import TabularInline
+from unfold.decorators import action
 
 from monitors.forms import PROBED_ONLY, AssertionForm, bind, option_names
 from monitors.models import Assertion, Monitor
@@ -52,6 +55,7 @@ class MonitorAdmin(PortalAdmin):
     ordering = ["service__position", "service__name", "name"]
     list_per_page = 100
     actions = ["pause", "resume"]
+    actions_detail = ["probe_now"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Monitor]:
         # Deferred: lists and forms never hold a secret, readable or not.
@@ -141,6 +145,26 @@ class MonitorAdmin(PortalAdmin):
                 "kind": registry.get(_kind(request, None)).label
             }
         return super().changeform_view(request, object_id, form_url, context)
+
+    def has_probe_now_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("monitors.probe_now")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        buttons: list[Any] = super().get_actions_detail(request, object_id)
+        passive = [kind for kind in registry.kinds() if registry.get(kind).is_passive]
+        if Monitor.objects.filter(pk=object_id, kind__in=passive).exists():
+            return [one for one in buttons if one.path != "probe"]
+        return buttons
+
+    @action(  # type: ignore[untyped-decorator]
+        description=_("Probe now"),
+        url_path="probe",
+        permissions=["probe_now"],
+        icon="network_check",
+    )
+    def probe_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        monitor = self.get_object(request, unquote(object_id))
+        return redirect("monitors:probe_now", monitor.pk)
 
     def _pick_kind(self, request: HttpRequest) -> HttpResponse:
         return render_page(

@@ -383,6 +383,19 @@ def test_secret_that_no_longer_decrypts_stops_nothing_that_names_its_monitor(
     assert (saved.status_code, moved.status_code) == (302, 302)
 
 
+# --- Probe now ----------------------------------------------------------------------
+
+
+def test_form_leads_to_probing_at_once_but_not_for_a_heartbeat(ops: Client):
+    monitor, job = make_monitor(), make_monitor(kind="heartbeat", target="")
+
+    assert f"{change(monitor)[:-7]}probe/" in ops.get(change(monitor)).content.decode()
+    assert "/probe/" not in ops.get(change(job)).content.decode()
+    answer = ops.get(f"{change(monitor)[:-7]}probe/")
+    assert answer.headers["Location"] == f"/monitors/{monitor.pk}/probe/"
+    assert ops.get("/admin/monitors/monitor/abc/probe/").status_code == 404
+
+
 # --- Private networks ---------------------------------------------------------------
 
 
