@@ -73,9 +73,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         if typed or is_cleared or not self.has_secret:
             return typed
         try:
-            # Not through the instance, which would then write it back.
-            rows = Channel.objects.filter(pk=self.instance.pk)
-            return rows.values_list("secret", flat=True).get()
+            return str(self.instance.secret)
         except UnableToDecrypt:
             self.add_error(
                 "new_secret", _("The stored secret can't be read. Enter it again.")

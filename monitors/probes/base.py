@@ -92,7 +92,7 @@ class ProbeRequest:
     # The kind's own options dataclass, already parsed.
     options: Any
     timeout_s: float
-    secret: str = ""
+    secret: str = field(default="", repr=False)
     assertions: tuple[AssertionSpec, ...] = ()
     # Whether private networks in EGRESS_ALLOWED_NETWORKS may be reached.
     may_use_private_targets: bool = False

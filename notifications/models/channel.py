@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from t4g_portal.lib.secrets import EncryptedTextField
+from t4g_portal.lib.secrets import EncryptedTextField, has_secret
 
 
 def channel_kinds() -> list[tuple[str, str]]:
@@ -55,9 +55,9 @@ class Channel(models.Model):
     def is_configured(self) -> bool:
         """Whether there is enough to send with."""
         if self.kind == "slack":
-            return bool(self.secret)
+            return has_secret(self, "secret")
         if self.kind == "webhook":
-            return bool(self.address and self.secret)
+            return bool(self.address) and has_secret(self, "secret")
         return bool(self.address)
 
 
