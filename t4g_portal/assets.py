@@ -17,6 +17,11 @@ def stylesheet(request: HttpRequest) -> str:
     return static("portal/portal.css")
 
 
+def shell_script(request: HttpRequest) -> str:
+    """Return the address of what settles the shell's libraries."""
+    return static("portal/shell.js")
+
+
 def live_script(request: HttpRequest) -> str:
     """Return the address of what keeps pages fresh."""
     return static("portal/live.js")
