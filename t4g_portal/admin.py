@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from t4g_portal.accounts import (
+    grantable_groups,
+    grantable_permissions,
+    may_manage_group,
+    may_manage_user,
+)
 from t4g_portal.lib.admin import LookOnlyAdmin, PortalAdmin
 from t4g_portal.lib.models import LoopCycle
 from t4g_portal.lib.templatetags.portal import ago, duration
@@ -23,8 +33,75 @@ class UserAdmin(DjangoUserAdmin, PortalAdmin):  # type: ignore[misc,type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ["username", "full_name", "email", "is_active", "is_superuser"]
-    list_filter = ["is_active", "is_staff", "is_superuser", "groups"]
+    list_display = ["username", "full_name", "email", "roles", "is_active"]
+    list_filter = ["is_active", "is_superuser", "groups"]
+    add_fieldsets = (
+        (
+            None,
+            {
+                "classes": ("wide",),
+                "fields": ("username", "usable_password", "password1", "password2"),
+            },
+        ),
+        (_("Person"), {"fields": ("first_name", "last_name", "email")}),
+        (_("Role"), {"fields": ("groups",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        users: QuerySet[User] = super().get_queryset(request)
+        return users.prefetch_related("groups")
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        if obj is None:
+            return self.add_fieldsets
+        # Whoever has an account may enter; what they find there depends on the role.
+        access = ["is_active", "is_superuser", "groups", "user_permissions"]
+        if not request.user.is_superuser:
+            access.remove("is_superuser")
+        return (
+            (None, {"fields": ("username", "password")}),
+            (_("Person"), {"fields": ("first_name", "last_name", "email")}),
+            (_("Role"), {"fields": access}),
+            (_("Dates"), {"fields": ("last_login", "date_joined")}),
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        return ("last_login", "date_joined")
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "groups":
+            kwargs["queryset"] = grantable_groups(request.user)
+        elif db_field.name == "user_permissions":
+            kwargs["queryset"] = grantable_permissions(request.user)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: User | None = None
+    ) -> bool:
+        return super().has_change_permission(request, obj) and (
+            obj is None or may_manage_user(editor=request.user, user=obj)
+        )
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: User | None = None
+    ) -> bool:
+        return super().has_delete_permission(request, obj) and (
+            obj is None or may_manage_user(editor=request.user, user=obj)
+        )
+
+    def save_model(
+        self, request: HttpRequest, obj: User, form: Any, change: bool
+    ) -> None:
+        obj.is_staff = True
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description=_("role"))
+    def roles(self, user: User) -> str:
+        if user.is_superuser:
+            return str(_("Superuser"))
+        return ", ".join(group.name for group in user.groups.all()) or "–"
 
     @admin.display(description=_("name"), ordering="last_name")
     def full_name(self, user: User) -> str:
@@ -33,7 +110,28 @@ class UserAdmin(DjangoUserAdmin, PortalAdmin):  # type: ignore[misc,type-arg]
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, PortalAdmin):  # type: ignore[misc]
-    pass
+    """Groups; the roles are among them."""
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "permissions":
+            kwargs["queryset"] = grantable_permissions(request.user)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Group | None = None
+    ) -> bool:
+        return super().has_change_permission(request, obj) and (
+            obj is None or may_manage_group(editor=request.user, group=obj)
+        )
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Group | None = None
+    ) -> bool:
+        return super().has_delete_permission(request, obj) and (
+            obj is None or may_manage_group(editor=request.user, group=obj)
+        )
 
 
 @admin.register(LoopCycle)
