@@ -12,7 +12,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("", include("monitors.urls")),
     path("incidents/", include("incidents.urls")),
-    path("status/", include("t4g_portal.status_page")),
+    path("", include("t4g_portal.public.urls")),
     path("health", views.health, name="health"),
     path("ready", views.ready, name="ready"),
     path("csp-report", csp_reports.receive, name="csp-report"),

@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import translation
 
 from incidents import intake
+from incidents.models import Alert
 from monitors.models import Monitor, MonitorState, Threshold
 from monitors.status import Status
 from monitors.thresholds.scopes import Scopes
@@ -49,6 +51,11 @@ def judge_down(
     )
     if threshold is not None:
         _raise(monitor, threshold, since, message, now)
+
+
+def among(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
+    """Return those of some alerts that say that a monitor is down."""
+    return alerts.filter(dedup_key__startswith=KEY_PREFIX, dedup_key__endswith=_KEY_END)
 
 
 def raising_order(monitor: Monitor) -> tuple[int, str]:
