@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 KEY_PREFIX = "monitor:"
 _KEY_END = ":down"
 # In these it is known not to be down, or nobody wants to know.
-_OVER = frozenset({Status.UP, Status.DEGRADED, Status.PAUSED})
+OVER = frozenset({Status.UP, Status.DEGRADED, Status.PAUSED})
 
 
 def judge_down(
@@ -46,7 +46,7 @@ def judge_down(
     thresholds = Threshold.objects.filter(
         measure=Threshold.Measure.DOWN, is_enabled=True
     )
-    threshold = _strongest(
+    threshold = strongest(
         Scopes(thresholds), monitor.pk, monitor.service_id, monitor.tags, now - since
     )
     if threshold is not None:
@@ -84,7 +84,7 @@ def reconcile(
     for row in known.values():
         if row.down_since is not None:
             lasted = now - row.down_since
-            threshold = _strongest(
+            threshold = strongest(
                 scopes, row.monitor_id, row.service_id, row.tags, lasted
             )
             wanted = threshold.critical_priority if threshold else None
@@ -92,7 +92,7 @@ def reconcile(
                 suspicious.add(row.monitor_id)
     for monitor_id in filter(None, map(_monitor_of, firing)):
         found = known.get(monitor_id)
-        if found is None or found.status in _OVER:
+        if found is None or found.status in OVER:
             suspicious.add(monitor_id)
     for monitor_id in sorted(suspicious):
         try:
@@ -113,13 +113,13 @@ def _settle(scopes: Scopes, monitor_id: int, now: datetime) -> None:
         .filter(pk=monitor_id)
         .first()
     )
-    if state is None or not state.monitor.is_enabled or state.status in _OVER:
+    if state is None or not state.monitor.is_enabled or state.status in OVER:
         intake.resolve(dedup_key=key, now=now)
         return
     if state.status != Status.DOWN:
         return
     monitor = state.monitor
-    threshold = _strongest(
+    threshold = strongest(
         scopes, monitor.pk, monitor.service_id, monitor.tags, now - state.since
     )
     if threshold is None:
@@ -128,7 +128,7 @@ def _settle(scopes: Scopes, monitor_id: int, now: datetime) -> None:
         _raise(monitor, threshold, state.since, state.message, now)
 
 
-def _strongest(
+def strongest(
     scopes: Scopes,
     monitor_id: int,
     service_id: int,
