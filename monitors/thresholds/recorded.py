@@ -340,7 +340,8 @@ def _newest_rollup(start: datetime, end: datetime) -> datetime:
     """Return from when on hours may not be summed up to their end yet."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT max(hour) FROM monitors_hourlyrollup")
-        (newest,) = cursor.fetchone()
+        row: tuple[datetime | None] = cursor.fetchone()
+    newest = row[0]
     if newest is None:
         return start
     return max(min(newest, end) - timedelta(seconds=HOUR_S), start)
