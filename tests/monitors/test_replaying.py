@@ -77,6 +77,7 @@ class TestShortCuts:
                 measurements=[Measurement(value=sign * value, at=moment)],
             )
             if before is Level.OK and standing.level is not Level.OK:
+                assert standing.since is not None
                 starts.append(standing.since.timestamp())
             if before is not Level.OK and standing.level is Level.OK:
                 ends.append(at)
