@@ -22,8 +22,7 @@ from monitors import recording
 from monitors.models import Monitor, MonitorState, Threshold
 from monitors.thresholds import down_alerts, measuring, standings
 from monitors.thresholds.alerting import Case, Round, Step
-from monitors.thresholds.assessing import Assessor
-from monitors.thresholds.rhythm import LOOKBACK
+from monitors.thresholds.assessing import LOOKBACK, Assessor
 from monitors.thresholds.scopes import Scopes
 from monitors.thresholds.sentences import say_slowest_phase
 from monitors.thresholds.watched import watched_monitors
@@ -172,17 +171,12 @@ def _write(cases: Sequence[Case], sources: _Sources, now: datetime) -> None:
     for case in ours:
         _degrade(case, now)
     steps = [step for case in ours for step in case.steps]
-    # What this round raises and ends at once has its group from being raised.
-    groups = {
-        step.dedup_key: (step.service_id, step.grouping_key)
-        for step in steps
-        if not step.is_over
-    } | _groups_of(step.dedup_key for step in steps if step.is_over)
+    groups = _groups_of(step.dedup_key for step in steps if step.is_over)
     # The order that `incidents.intake` asks for.
     for step in sorted(
         steps,
         key=lambda step: (
-            groups.get(step.dedup_key, (0, "")),
+            groups.get(step.dedup_key, (step.service_id, step.grouping_key)),
             step.dedup_key,
         ),
     ):

@@ -21,7 +21,6 @@ from t4g_portal.configuration.sections import SECTIONS
 from t4g_portal.configuration.stock import Stock
 from t4g_portal.configuration.tables import RowSpec
 from t4g_portal.configuration.writing import Writer
-from t4g_portal.lib.history import Via, acting
 from t4g_portal.lib.models import SeededKey
 
 GUIDE = Path(__file__).with_name("guide.yaml")
@@ -47,7 +46,7 @@ def seed(*, now: datetime, path: Path = GUIDE) -> Seeded:
         raise UnableToImport(reading.problems)
     if not _never_offered(reading):
         return Seeded(report=Report(sections=()))
-    with transaction.atomic(), acting(via=Via.GUIDE):
+    with transaction.atomic():
         lock_configuration()
         return _offer(_never_offered(reading), now)
 

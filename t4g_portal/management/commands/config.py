@@ -58,10 +58,7 @@ class Command(BaseCommand):
             raise CommandError(f"{file}: {error.strerror}.") from error
         try:
             report = import_configuration(
-                data=data,
-                environ=os.environ,
-                is_dry_run=is_dry_run,
-                source="" if file == "-" else Path(file).name,
+                data=data, environ=os.environ, is_dry_run=is_dry_run
             )
         except UnableToImport as error:
             for problem in error.problems:
