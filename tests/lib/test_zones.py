@@ -22,7 +22,7 @@ def public(request: HttpRequest) -> HttpResponse:
 
 def zone_for(view, cookie: str) -> str:
     """The zone that is active when the view is called."""
-    seen = []
+    seen: list[str] = []
     request = RequestFactory().get("/")
     request.COOKIES["zone"] = cookie
 
