@@ -1,4 +1,4 @@
-# make run | test | lint | format | bench [ONLY=name] | lock
+# make run | test | lint | format | messages | bench [ONLY=name] | lock
 # Each target does its own set-up; nothing is needed but Python 3.11 or newer.
 
 PYTHON ?= python3
@@ -17,7 +17,7 @@ WITHOUT_DATABASE := DATABASE_URL=postgresql://nobody@127.0.0.1:1/none
 PACKAGES := t4g_portal monitors incidents kpis notifications checklists telemetry tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench lock
+.PHONY: help run test lint format messages bench lock
 
 # An environment whose interpreter has gone is made anew.
 ifneq ($(shell $(BIN)/python -c 'print("ok")' 2>/dev/null),ok)
@@ -46,6 +46,13 @@ lint: $(DEV_STAMP)
 format: $(DEV_STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The words of the source into locale/, and the catalogs compiled: commit both.
+messages: $(DEV_STAMP)
+	@sh scripts/test_tools.sh
+	@$(APART) $(WITHOUT_DATABASE) $(BIN)/python manage.py makemessages
+	@$(APART) $(WITHOUT_DATABASE) $(BIN)/python manage.py compilemessages -v 0 \
+	  --ignore $(VENV) --ignore var
 
 bench: $(DEV_STAMP)
 	@$(BIN)/python -m bench $(ONLY)

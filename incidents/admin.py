@@ -22,6 +22,7 @@ from incidents.forms import ServiceForm
 from incidents.models import Alert, Incident, IncidentEvent, PriorityRule, Service
 from notifications.models import Channel
 from t4g_portal.lib.admin import LookOnlyAdmin, PortalAdmin
+from t4g_portal.lib.retelling import retold
 from t4g_portal.lib.wording import duration
 
 _PRIORITY_COLORS = {"P0": "danger", "P1": "warning", "P2": "info", "P3": "default"}
@@ -227,7 +228,7 @@ def _actor(request: HttpRequest) -> dict[str, Any]:
 @admin.register(Alert)
 class AlertAdmin(LookOnlyAdmin):
     list_display = (
-        "title",
+        "what",
         "service",
         "shown_priority",
         "shown_status",
@@ -241,6 +242,10 @@ class AlertAdmin(LookOnlyAdmin):
     search_fields = ("title", "detail", "dedup_key", "source")
     date_hierarchy = "triggered_at"
     ordering = ("-triggered_at",)
+
+    @admin.display(description=gettext_lazy("title"), ordering="title")
+    def what(self, alert: Alert) -> str:
+        return retold(alert.title)
 
     @display(  # type: ignore[untyped-decorator]
         description=gettext_lazy("priority"),

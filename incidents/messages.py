@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from incidents.models import Alert, Incident, IncidentEvent, Service
 from notifications.message import Fact, Message, Tone
 from t4g_portal.lib.priority import Priority, highest
+from t4g_portal.lib.retelling import retold
 from t4g_portal.lib.wording import clock, duration
 
 # More than these are counted, not listed: a message is read on a phone.
@@ -128,7 +129,7 @@ def _name(story: Story, priority: str) -> str:
     return _("%(priority)s %(service)s: %(title)s") % {
         "priority": Priority(priority).short,
         "service": story.service.name,
-        "title": story.incident.title,
+        "title": retold(story.incident.title),
     }
 
 
@@ -201,7 +202,7 @@ def _occasion(story: Story) -> str:
 
 def _trouble(story: Story) -> str:
     alert = story.alerts[0] if story.alerts else None
-    detail = alert.detail if alert else ""
+    detail = retold(alert.detail) if alert else ""
     started_at = alert.started_at if alert else story.incident.started_at
     since = _clock(story, started_at)
     if detail:
@@ -233,7 +234,7 @@ def _holder(story: Story) -> str:
 
 
 def _alert_titles(story: Story) -> str:
-    titles = [alert.title for alert in story.alerts[:LISTED_ALERTS]]
+    titles = [retold(alert.title) for alert in story.alerts[:LISTED_ALERTS]]
     more = len(story.alerts) - len(titles)
     if more:
         titles.append(_("%(count)d more") % {"count": more})

@@ -317,7 +317,7 @@ def _line(event: IncidentEvent) -> TimelineLine:
         at=event.at,
         kind=event.kind,
         sentence=timeline.sentence(event=event),
-        text=event.text,
+        text=timeline.words(event=event),
         who=people.name(user=event.actor) if event.actor else "",
         via=event.get_via_display() if event.actor else "",
     )

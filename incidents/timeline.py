@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from incidents.models import Incident, IncidentEvent
 from t4g_portal.lib.priority import Priority
+from t4g_portal.lib.retelling import retold
 
 Kind = IncidentEvent.Kind
 
@@ -49,6 +50,12 @@ def sentence(*, event: IncidentEvent) -> str:
     """Say what a line tells, without who did it and without its free text."""
     speak = _SENTENCES.get(event.kind)
     return speak(event.data) if speak else event.get_kind_display()
+
+
+def words(*, event: IncidentEvent) -> str:
+    """Return a line's free text: what the engine said is said again, a note is not."""
+    is_ours = event.kind in {Kind.OPENED, Kind.ALERT_FIRED, Kind.ALERT_RESOLVED}
+    return retold(event.text) if is_ours else event.text
 
 
 def _short(data: dict[str, Any], key: str) -> str:

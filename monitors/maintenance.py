@@ -119,7 +119,7 @@ def windows_now(*, now: datetime) -> dict[int, tuple[str, datetime, datetime]]:
         if current is not None:
             is_open[window.pk] = (window.name, current.started_at, current.ends_at)
     covered: dict[int, tuple[str, datetime, datetime]] = {}
-    for monitor_id, window_id in _covered_by(is_open):
+    for monitor_id, window_id in covered_by(is_open):
         known = covered.get(monitor_id)
         if known is None or known[2] < is_open[window_id][2]:
             covered[monitor_id] = is_open[window_id]
@@ -153,8 +153,8 @@ def _current(window: MaintenanceWindow, now: datetime) -> Occurrence | None:
     return max(found, key=lambda occurrence: occurrence.ends_at, default=None)
 
 
-def _covered_by(window_ids: Iterable[int]) -> list[tuple[int, int]]:
-    """Return (monitor, window) for all that some windows cover."""
+def covered_by(window_ids: Iterable[int]) -> list[tuple[int, int]]:
+    """Return (monitor, window) for all that some windows cover; at most one query."""
     ids = list(window_ids)
     if not ids:
         return []

@@ -24,6 +24,7 @@ from monitors.loading import request_for, request_of
 from monitors.models import Assertion, ControlTarget, Monitor
 from monitors.probes import registry
 from monitors.probes.base import ProbeRequest, ProbeResult, UnableToParse
+from t4g_portal.lib.retelling import source_language
 from t4g_portal.lib.secrets import UnableToDecrypt
 
 # A target is asked this way so often at most, whoever presses the button.
@@ -142,7 +143,9 @@ def _ask(request: ProbeRequest) -> Finding:
             wait_s=EVERY_S,
         )
     try:
-        return uvloop.run(_finding_of(request, controls))
+        # What it says is stored, so it speaks as the engine does.
+        with source_language():
+            return uvloop.run(_finding_of(request, controls))
     finally:
         _room.release()
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
-from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from incidents import intake
 from incidents.models import Service
@@ -325,14 +325,17 @@ def _raise_blind(location: str, since: datetime, now: datetime) -> None:
     intake.trigger(
         dedup_key=_blind_key(location),
         service=_own_service(),
-        title=_("Monitoring is blind: location %(location)s has no network")
+        title=pgettext(
+            "stored", "Monitoring is blind: location %(location)s has no network"
+        )
         % {"location": location},
         priority=str(Priority.P1),
         started_at=since,
         now=now,
-        detail=_(
+        detail=pgettext(
+            "stored",
             "None of the control targets answers. Nothing is called down meanwhile; "
-            "the time counts as unknown. Check the portal's own network."
+            "the time counts as unknown. Check the portal's own network.",
         ),
         source=f"location:{location}",
         is_public=False,

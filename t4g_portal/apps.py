@@ -9,5 +9,17 @@ class PortalConfig(AppConfig):
     verbose_name = _("T4G portal")
 
     def ready(self) -> None:
-        """Make ours Celery's current app, so that `shared_task` binds to it."""
+        """Make ours Celery's current app, so that `shared_task` binds to it.
+
+        And keep Unfold within the content policy, and the history of what people
+        configure.
+        """
+        import unfold.fields
+
         import t4g_portal.celery  # noqa: F401
+        from t4g_portal.tracked import track_configuration
+
+        # Where Pygments happens to be installed, as it is with the tests, Unfold would
+        # color JSON by style attributes, which the content policy forbids.
+        unfold.fields.prettify_json = lambda value, encoder: None
+        track_configuration()

@@ -22,6 +22,8 @@ class Entry:
 
     model: str
     icon: str
+    # Where the table's own name isn't what people call it.
+    title: Any = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ GROUPS: Sequence[Group] = (
             Entry("incidents.Alert", "notification_important"),
             Entry("monitors.StatusInterval", "list_alt"),
             Entry("monitors.ResultDetail", "troubleshoot"),
+            Entry("auditlog.LogEntry", "manage_history", gettext_lazy("Changes")),
             Entry("cellar.LoopCycle", "autorenew"),
         ),
     ),
@@ -114,7 +117,7 @@ def _admin_link(entry: Entry, request: HttpRequest) -> dict[str, Any] | None:
     if not admin.site.get_model_admin(model).has_view_permission(request):
         return None
     meta = model._meta
-    name = str(meta.verbose_name_plural)
+    name = str(entry.title or meta.verbose_name_plural)
     address = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
     return _link(name[:1].upper() + name[1:], entry.icon, address, request)
 

@@ -63,6 +63,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "notifications.notification":     ("vc",    "v",     "",      "v"),
     "notifications.attempt":          ("v",     "v",     "",      "v"),
     "cellar.loopcycle":               ("v",     "v",     "",      "v"),
+    "auditlog.logentry":              ("v",     "v",     "",      "v"),
     "auth.user":                      ("",      "",      "",      "v"),
     "auth.group":                     ("",      "",      "",      "v"),
 }  # fmt: skip

@@ -6,14 +6,16 @@ from django.contrib import admin
 from django.urls import include, path
 
 from t4g_portal import views
+from t4g_portal.trust import csp_reports
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("", include("monitors.urls")),
     path("incidents/", include("incidents.urls")),
-    path("status/", include("t4g_portal.status_page")),
+    path("", include("t4g_portal.public.urls")),
     path("health", views.health, name="health"),
     path("ready", views.ready, name="ready"),
+    path("csp-report", csp_reports.receive, name="csp-report"),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
 ]

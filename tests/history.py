@@ -230,8 +230,9 @@ def make_incident(**values: Any) -> Incident:
     incident = Incident.objects.create(**values)
     if monitor is not None:
         is_over = incident.resolved_at is not None
+        kind = "down" if incident.priority == "p0" else "slow"
         Alert.objects.create(
-            dedup_key=f"monitor:{monitor.pk}:{incident.pk}",
+            dedup_key=f"monitor:{monitor.pk}:{incident.pk}:{kind}",
             service=incident.service,
             incident=incident,
             title=incident.title,

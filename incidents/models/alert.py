@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from incidents.models.incident import Incident
 from incidents.models.service import Service
 from t4g_portal.lib.priority import Priority
+from t4g_portal.lib.retelling import retold
 
 
 class Alert(models.Model):
@@ -70,8 +71,6 @@ class Alert(models.Model):
                 name="incidents_alert_priority_known",
             ),
         ]
-        # The page of what raised it.
-        indexes = [models.Index(fields=["source"], name="incidents_alert_source")]
 
     def __str__(self) -> str:
-        return f"#{self.pk} {self.title}"
+        return f"#{self.pk} {retold(self.title)}"

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from incidents import people
 from incidents.models.service import Service
 from t4g_portal.lib.priority import Priority
+from t4g_portal.lib.retelling import retold
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
@@ -131,7 +132,7 @@ class Incident(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"#{self.pk} {self.title}"
+        return f"#{self.pk} {retold(self.title)}"
 
     @property
     def is_open(self) -> bool:

@@ -19,6 +19,7 @@ from monitors.models import (
 )
 from monitors.thresholds.sentences import say_series, say_value
 from t4g_portal.lib.admin import LookOnlyAdmin, PortalAdmin
+from t4g_portal.lib.retelling import retold
 from t4g_portal.lib.templatetags.portal import ago, duration
 
 
@@ -55,7 +56,7 @@ class SeriesAdmin(LookOnlyAdmin):
 
 @admin.register(StatusInterval)
 class StatusIntervalAdmin(OfMonitorAdmin):
-    list_display = ["monitor", "state", "started_at", "ended_at", "length", "message"]
+    list_display = ["monitor", "state", "started_at", "ended_at", "length", "words"]
     list_filter = ["status", "monitor__service"]
     search_fields = ["monitor__name", "message"]
     date_hierarchy = "started_at"
@@ -64,6 +65,10 @@ class StatusIntervalAdmin(OfMonitorAdmin):
     @admin.display(description=_("state"), ordering="status")
     def state(self, interval: StatusInterval) -> SafeString:
         return render_to_string("_status.html", {"status": interval.status})
+
+    @admin.display(description=_("message"))
+    def words(self, interval: StatusInterval) -> str:
+        return retold(interval.message)
 
     @admin.display(description=_("length"))
     def length(self, interval: StatusInterval) -> str:
@@ -74,11 +79,19 @@ class StatusIntervalAdmin(OfMonitorAdmin):
 
 @admin.register(ResultDetail)
 class ResultDetailAdmin(OfMonitorAdmin):
-    list_display = ["at", "monitor", "message", "failed_assertion"]
+    list_display = ["at", "monitor", "words", "assertion"]
     list_filter = ["monitor__service"]
     search_fields = ["monitor__name", "message", "failed_assertion"]
     date_hierarchy = "at"
     ordering = ["-at", "-pk"]
+
+    @admin.display(description=_("message"))
+    def words(self, detail: ResultDetail) -> str:
+        return retold(detail.message)
+
+    @admin.display(description=_("failed assertion"))
+    def assertion(self, detail: ResultDetail) -> str:
+        return retold(detail.failed_assertion)
 
 
 @admin.register(ThresholdState)

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from copy import copy
+from datetime import datetime
+from typing import Any, cast
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 
 from monitors import validation
 from monitors.models import Monitor, Threshold
+from monitors.pages.trial import trial_page
 from monitors.thresholds.sentences import threshold_sentence
+from monitors.thresholds.trying import Trial, UnableToTry, try_on_history
 from t4g_portal.lib.admin import PortalAdmin
+from t4g_portal.lib.pages import render_page
+
+# What decides when it fires; a name does not.
+_VALUES = [
+    field.attname
+    for field in Threshold._meta.concrete_fields
+    if field.name not in ("id", "name", "is_enabled")
+]
 
 
 class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -42,6 +60,7 @@ class ThresholdAdmin(PortalAdmin):
     ordering = ["measure", "name"]
     readonly_fields = ["sentence"]
     autocomplete_fields = ["monitor"]
+    change_form_after_template = "admin/monitors/threshold/_try.html"
     fieldsets = [
         (None, {"fields": ["name", "sentence", "is_enabled"]}),
         (
@@ -97,8 +116,105 @@ class ThresholdAdmin(PortalAdmin):
             kwargs["queryset"] = Monitor.objects.defer("secret")
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
+    class Media:
+        css = {"all": ["portal/trial.css"]}
+        js = ["portal/trial.js"]
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(require_POST(self.try_view))
+        ours = [path("try/", view, name="monitors_threshold_try")]
+        return [*ours, *super().get_urls()]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        address = reverse("admin:monitors_threshold_try")
+        if object_id is not None:
+            address += f"?{urlencode({'of': object_id})}"
+        return super().changeform_view(
+            request, object_id, form_url, {**(extra_context or {}), "try_url": address}
+        )
+
+    def try_view(self, request: HttpRequest) -> HttpResponse:
+        """Show what the posted values would have fired; saves nothing.
+
+        `?of`: the threshold that is being edited. Who may only look at it tries it as
+        it is.
+        """
+        of = request.GET.get("of", "")
+        stored = cast("Threshold", self.get_object(request, of)) if of else None
+        if stored is None:
+            self.demand(request, "add")
+        else:
+            self.demand(request, "view_or_change")
+        is_fragment = request.headers.get("X-Requested-With") == "try"
+        tried, faults = self._tried(request, stored)
+        if tried is None:
+            if is_fragment:
+                return JsonResponse({"faults": faults}, status=422)
+            return self._as_page(request, {"faults": faults}, status=422)
+        now = timezone.now()
+        try:
+            trial = try_on_history(threshold=tried, now=now)
+            is_same = stored is None or all(
+                getattr(stored, name) == getattr(tried, name) for name in _VALUES
+            )
+            before = None if is_same else _before(stored, now)
+        except UnableToTry:
+            said = {"": [_("There is too much history to read. Narrow the scope.")]}
+            if is_fragment:
+                return JsonResponse({"faults": said}, status=422)
+            return self._as_page(request, {"faults": said}, status=422)
+        context = {"page": trial_page(trial=trial, before=before), "now": now}
+        if is_fragment:
+            return render(request, "admin/monitors/threshold/_trial.html", context)
+        return self._as_page(request, context)
+
+    def _as_page(
+        self, request: HttpRequest, context: dict[str, Any], status: int = 200
+    ) -> HttpResponse:
+        return render_page(
+            request,
+            "admin/monitors/threshold/try.html",
+            context,
+            title=str(_("Try on history")),
+            status=status,
+        )
+
+    def _tried(
+        self, request: HttpRequest, stored: Threshold | None
+    ) -> tuple[Threshold | None, dict[str, list[str]]]:
+        """Return the threshold as typed, or what is wrong with it, by field."""
+        if stored is not None and not self.has_change_permission(request, stored):
+            return stored, {}
+        edited = copy(stored) if stored is not None else None
+        form_class = self.get_form(request, edited, change=edited is not None)
+        form = form_class(request.POST, instance=edited)
+        # A name changes nothing of what fires.
+        form.fields.pop("name", None)
+        if form.is_valid():
+            return form.instance, {}
+        return None, {
+            "" if name == NON_FIELD_ERRORS else name: [str(said) for said in errors]
+            for name, errors in form.errors.items()
+        }
+
     @admin.display(description=_("in words"))
     def sentence(self, threshold: Threshold) -> str:
         if not threshold.name:
             return str(_("Said here once it is saved."))
         return threshold_sentence(threshold)
+
+
+def _before(stored: Threshold | None, now: datetime) -> Trial | None:
+    """Return the same of the values as saved, None where that is too much to read."""
+    if stored is None:
+        return None
+    try:
+        return try_on_history(threshold=stored, now=now)
+    except UnableToTry:
+        return None

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from django.conf import settings
 from django.db import connection
-from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from monitors.models import HeartbeatPing, LocationState
 from monitors.probes import heartbeat, registry
@@ -260,17 +260,21 @@ def _run_ms(started_at: datetime | None, ended_at: datetime) -> float | None:
 def _say_failure(ping: _Ping) -> str:
     said = one_line(ping.body)
     if ping.exit_code is None:
-        return said or _("The job said that it failed")
-    frame = _("Exit code %(code)s: %(said)s") if said else _("Exit code %(code)s")
+        return said or pgettext("stored", "The job said that it failed")
+    frame = (
+        pgettext("stored", "Exit code %(code)s: %(said)s")
+        if said
+        else pgettext("stored", "Exit code %(code)s")
+    )
     return frame % {"code": ping.exit_code, "said": said}
 
 
 def _say_miss(options: HeartbeatOptions) -> str:
     if options.cron:
-        return _("No ping within %(grace)s of its time") % {
+        return pgettext("stored", "No ping within %(grace)s of its time") % {
             "grace": duration(options.grace_s)
         }
-    return _("No ping within %(interval)s and %(grace)s of grace") % {
+    return pgettext("stored", "No ping within %(interval)s and %(grace)s of grace") % {
         "interval": duration(options.interval_s),
         "grace": duration(options.grace_s),
     }

@@ -5,9 +5,6 @@ The tick in `monitors.heartbeats.outcomes` makes outcomes of them; here nothing 
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,8 +17,6 @@ MAX_BODY_BYTES = 10_000
 # fastest heartbeat (every 10 s, with start and finish) needs.
 BURST = 60
 PER_SECOND = 10.0
-# Keys remembered for that; the one that was silent longest is forgotten first.
-MAX_KEYS = 20_000
 _LONGEST_KEY = 40
 
 _INSERT = """
@@ -69,29 +64,3 @@ def accept(*, ping_key: str, signal: Signal, body: bytes, now: datetime) -> bool
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, [now, signal.kind, signal.exit_code, text, ping_key])
         return bool(cursor.rowcount)
-
-
-class RateLimit:
-    """A bucket of tokens for each key, in this process's memory.
-
-    Unknown keys are limited like known ones, so a refusal tells nothing about a key.
-    """
-
-    def __init__(self, *, burst: int = BURST, per_second: float = PER_SECOND) -> None:
-        self._burst = burst
-        self._per_second = per_second
-        # Key → (tokens, when they were counted).
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def allows(self, key: str, *, at: float | None = None) -> bool:
-        """Take a token; False when there is none. `at`: monotonic seconds."""
-        at = time.monotonic() if at is None else at
-        with self._lock:
-            tokens, counted_at = self._buckets.pop(key, (float(self._burst), at))
-            tokens = min(tokens + (at - counted_at) * self._per_second, self._burst)
-            is_allowed = tokens >= 1
-            self._buckets[key] = (tokens - 1 if is_allowed else tokens, at)
-            if len(self._buckets) > MAX_KEYS:
-                self._buckets.popitem(last=False)
-            return is_allowed

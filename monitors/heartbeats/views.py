@@ -9,8 +9,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from monitors.heartbeats import pinging
+from t4g_portal.lib.rate_limit import RateLimit
 
-_limit = pinging.RateLimit()
+# Unknown keys are limited like known ones, so a refusal tells nothing about a key.
+_limit = RateLimit(burst=pinging.BURST, per_second=pinging.PER_SECOND)
 
 
 @csrf_exempt

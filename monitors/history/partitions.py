@@ -62,6 +62,14 @@ def drop_old(*, now: datetime, keep_days: int) -> list[str]:
     return [name for name in old if _drop(name)]
 
 
+def oldest_day(*, table: str) -> date | None:
+    """Return the oldest UTC day that a table still keeps, None when it keeps none."""
+    days = [name[-8:] for name in _existing() if name.startswith(f"{table}_")]
+    if not days:
+        return None
+    return datetime.strptime(min(days), "%Y%m%d").replace(tzinfo=UTC).date()
+
+
 def _name(table: str, day: date) -> str:
     return f"{table}_{day:%Y%m%d}"
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from monitors.status import Status
 from t4g_portal.lib import wording
+from t4g_portal.lib.retelling import retold
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def headline(*, situation: Situation, now: datetime) -> Headline:
 def _sentence(situation: Situation, now: datetime) -> str:
     if situation.configuration_error:
         return _("Misconfigured, so nobody looks: %(error)s") % {
-            "error": situation.configuration_error
+            "error": retold(situation.configuration_error)
         }
     if situation.status == Status.PENDING:
         if situation.is_heartbeat:
@@ -78,7 +79,7 @@ def _sentence(situation: Situation, now: datetime) -> str:
             "status": situation.status.label,
             "time": wording.clock(situation.since, now=now),
         }
-    why = situation.message
+    why = retold(situation.message)
     if situation.status == Status.UNKNOWN and not why:
         why = _("nobody has looked since")
     return f"{said}: {why}" if why else said
@@ -105,7 +106,7 @@ def _progress(situation: Situation) -> str:
             "count": situation.failure_count,
         }
         if situation.last_message:
-            return f"{said} ({situation.last_message})"
+            return f"{said} ({retold(situation.last_message)})"
         return said
     if situation.success_count and situation.status == Status.DOWN:
         return _("Passing again, up after %(needed)d in a row: %(count)d so far") % {

@@ -14,6 +14,7 @@ from monitors.pages.reasons import reason_words
 from monitors.probes.base import Certificate, Outcome, ProbeResult
 from monitors.status import Status
 from t4g_portal.lib import wording
+from t4g_portal.lib.retelling import retold
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ _STATUSES = {
 
 def probed_page(*, at: datetime, result: ProbeResult, is_recorded: bool) -> ProbedPage:
     """Return what the page shows of a result."""
-    words = result.message or reason_words(result.reason)
+    words = retold(result.message) or reason_words(result.reason)
     said = {
         Outcome.PASSED: _("Passed: %(words)s"),
         Outcome.FAILED: _("Failed: %(words)s"),
@@ -67,7 +68,7 @@ def probed_page(*, at: datetime, result: ProbeResult, is_recorded: bool) -> Prob
         status=_STATUSES[result.outcome],
         headline=said,
         failed_assertion=(
-            result.failed_assertion if result.failed_assertion != words else ""
+            assertion if (assertion := retold(result.failed_assertion)) != words else ""
         ),
         excerpt=result.excerpt,
         total_ms=result.phases.total_ms if phases else None,

@@ -16,8 +16,8 @@ from typing import Any
 
 import jmespath
 import re2
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 from jmespath.exceptions import JMESPathError
 
 from monitors.probes.base import AssertionSpec, UnableToParse
@@ -91,16 +91,19 @@ class Seen:
 def check(spec: AssertionSpec) -> None:
     """Raise UnableToParse when the expectation makes no sense."""
     if spec.subject not in SUBJECTS:
-        raise UnableToParse("subject", gettext("There is no such subject"))
+        raise UnableToParse("subject", pgettext("stored", "There is no such subject"))
     if spec.operator not in OPERATORS:
-        raise UnableToParse("operator", gettext("There is no such comparison"))
+        raise UnableToParse(
+            "operator", pgettext("stored", "There is no such comparison")
+        )
     if len(spec.expected) > _MAX_TEXT or len(spec.argument) > _MAX_TEXT:
         raise UnableToParse(
-            "expected", gettext("At most %(count)d characters") % {"count": _MAX_TEXT}
+            "expected",
+            pgettext("stored", "At most %(count)d characters") % {"count": _MAX_TEXT},
         )
     is_numeric = spec.subject in _NUMERIC_SUBJECTS
     if is_numeric and spec.operator not in _NUMERIC_OPERATORS:
-        raise UnableToParse("operator", gettext("This subject is a number"))
+        raise UnableToParse("operator", pgettext("stored", "This subject is a number"))
     _check_argument(spec)
     _check_expected(spec, is_numeric=is_numeric)
 
@@ -108,28 +111,33 @@ def check(spec: AssertionSpec) -> None:
 def _check_argument(spec: AssertionSpec) -> None:
     if spec.subject == "header":
         if not HEADER_NAME.fullmatch(spec.argument):
-            raise UnableToParse("argument", gettext("Name the header"))
+            raise UnableToParse("argument", pgettext("stored", "Name the header"))
     elif spec.subject == "json":
         try:
             _path(spec.argument)
         except (JMESPathError, RecursionError) as exc:
             raise UnableToParse(
-                "argument", gettext("This is not a JMESPath: services.db.status")
+                "argument",
+                pgettext("stored", "This is not a JMESPath: services.db.status"),
             ) from exc
     elif spec.argument:
-        raise UnableToParse("argument", gettext("This subject takes no argument"))
+        raise UnableToParse(
+            "argument", pgettext("stored", "This subject takes no argument")
+        )
 
 
 def _check_expected(spec: AssertionSpec, *, is_numeric: bool) -> None:
     if spec.operator in _BARE_OPERATORS:
         if spec.expected:
-            raise UnableToParse("expected", gettext("Nothing is compared here"))
+            raise UnableToParse(
+                "expected", pgettext("stored", "Nothing is compared here")
+            )
     elif spec.operator in ("matches", "not_matches"):
         try:
             _pattern(spec.expected)
         except re2.error as exc:
             raise UnableToParse(
-                "expected", gettext("This is not an RE2 pattern")
+                "expected", pgettext("stored", "This is not an RE2 pattern")
             ) from exc
     elif spec.operator == "in_ranges":
         try:
@@ -138,9 +146,9 @@ def _check_expected(spec: AssertionSpec, *, is_numeric: bool) -> None:
             raise UnableToParse("expected", str(exc)) from exc
     elif is_numeric or spec.operator in ("less_than", "greater_than"):
         if _number(spec.expected) is None:
-            raise UnableToParse("expected", gettext("Give a number"))
+            raise UnableToParse("expected", pgettext("stored", "Give a number"))
     elif spec.operator in ("contains", "not_contains") and not spec.expected:
-        raise UnableToParse("expected", gettext("Say what to look for"))
+        raise UnableToParse("expected", pgettext("stored", "Say what to look for"))
 
 
 def describe(spec: AssertionSpec) -> str:
@@ -185,12 +193,14 @@ class _Document:
         self.problem = ""
         self._value: Any = None
         if seen.is_truncated:
-            self.problem = gettext("the answer is too large to be read as JSON")
+            self.problem = pgettext(
+                "stored", "the answer is too large to be read as JSON"
+            )
             return
         try:
             self._value = json.loads(seen.body or b"")
         except (ValueError, RecursionError):
-            self.problem = gettext("the answer is not JSON")
+            self.problem = pgettext("stored", "the answer is not JSON")
 
     def value_at(self, path: str) -> Any:
         try:
@@ -307,18 +317,20 @@ def _as_text(value: Any) -> str:
 def _name(spec: AssertionSpec) -> str:
     match spec.subject:
         case "status":
-            return gettext("Status")
+            return pgettext("stored", "Status")
         case "header":
-            return gettext("Header %(name)s") % {"name": spec.argument}
+            return pgettext("stored", "Header %(name)s") % {"name": spec.argument}
         case "json":
-            return gettext("JSON %(path)s") % {"path": one_line(spec.argument)}
+            return pgettext("stored", "JSON %(path)s") % {
+                "path": one_line(spec.argument)
+            }
         case "body":
-            return gettext("Body")
+            return pgettext("stored", "Body")
         case "latency":
-            return gettext("Latency")
+            return pgettext("stored", "Latency")
         case "days_left":
-            return gettext("Certificate days left")
-    return gettext("Answer")
+            return pgettext("stored", "Certificate days left")
+    return pgettext("stored", "Answer")
 
 
 def _quoted(text: str) -> str:
@@ -330,7 +342,7 @@ def _quoted(text: str) -> str:
 
 def _shown(spec: AssertionSpec, value: Any) -> str:
     if value is _MISSING:
-        return gettext("nothing")
+        return pgettext("stored", "nothing")
     if spec.subject == "latency":
         return f"{value:.0f}"
     if spec.subject == "days_left":
@@ -344,17 +356,25 @@ def _difference(spec: AssertionSpec, value: Any) -> str:
     if spec.subject in _NUMERIC_SUBJECTS:
         wanted = one_line(spec.expected)
     template = {
-        "equals": gettext("expected %(wanted)s, saw %(seen)s"),
-        "not_equals": gettext("expected anything but %(wanted)s, saw %(seen)s"),
-        "contains": gettext("expected to contain %(wanted)s, saw %(seen)s"),
-        "not_contains": gettext("expected not to contain %(wanted)s, saw %(seen)s"),
-        "matches": gettext("expected to match %(wanted)s, saw %(seen)s"),
-        "not_matches": gettext("expected not to match %(wanted)s, saw %(seen)s"),
-        "less_than": gettext("expected less than %(plain)s, saw %(seen)s"),
-        "greater_than": gettext("expected more than %(plain)s, saw %(seen)s"),
-        "in_ranges": gettext("expected %(plain)s, saw %(seen)s"),
-        "exists": gettext("expected, but missing"),
-        "is_missing": gettext("expected to be missing, saw %(seen)s"),
+        "equals": pgettext("stored", "expected %(wanted)s, saw %(seen)s"),
+        "not_equals": pgettext(
+            "stored", "expected anything but %(wanted)s, saw %(seen)s"
+        ),
+        "contains": pgettext("stored", "expected to contain %(wanted)s, saw %(seen)s"),
+        "not_contains": pgettext(
+            "stored", "expected not to contain %(wanted)s, saw %(seen)s"
+        ),
+        "matches": pgettext("stored", "expected to match %(wanted)s, saw %(seen)s"),
+        "not_matches": pgettext(
+            "stored", "expected not to match %(wanted)s, saw %(seen)s"
+        ),
+        "less_than": pgettext("stored", "expected less than %(plain)s, saw %(seen)s"),
+        "greater_than": pgettext(
+            "stored", "expected more than %(plain)s, saw %(seen)s"
+        ),
+        "in_ranges": pgettext("stored", "expected %(plain)s, saw %(seen)s"),
+        "exists": pgettext("stored", "expected, but missing"),
+        "is_missing": pgettext("stored", "expected to be missing, saw %(seen)s"),
     }[spec.operator]
     return template % {
         "wanted": wanted,

@@ -12,8 +12,8 @@ import dns.exception
 import dns.name
 import dns.rdatatype
 import dns.resolver
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from monitors.probes import assertions, failures
 from monitors.probes.base import (
@@ -125,7 +125,7 @@ class DnsProbe:
         except dns.resolver.NoResolverConfiguration:
             return failures.not_judged(
                 Reason.NO_RESOURCES,
-                gettext("This machine knows no name server"),
+                pgettext("stored", "This machine knows no name server"),
                 phases,
             )
         except dns.exception.DNSException as exc:
@@ -144,9 +144,11 @@ def _parse_name(target: str) -> dns.name.Name:
     try:
         name = dns.name.from_text(target, idna_codec=dns.name.IDNA_2008_Practical)
     except (dns.exception.DNSException, UnicodeError, ValueError) as exc:
-        raise UnableToParse("target", gettext("This is not a domain name")) from exc
+        raise UnableToParse(
+            "target", pgettext("stored", "This is not a domain name")
+        ) from exc
     if any(character in target for character in "/:@ \\"):
-        raise UnableToParse("target", gettext("This is not a domain name"))
+        raise UnableToParse("target", pgettext("stored", "This is not a domain name"))
     return name
 
 
@@ -173,14 +175,18 @@ async def _resolver(
 def _failure_text(exc: dns.exception.DNSException, record_type: str) -> str:
     match exc:
         case dns.resolver.NXDOMAIN():
-            return gettext("The name does not exist")
+            return pgettext("stored", "The name does not exist")
         case dns.resolver.NoAnswer():
-            return gettext("The name has no %(type)s record") % {"type": record_type}
-        case dns.resolver.NoNameservers():
-            return gettext("The name servers failed: %(why)s") % {
-                "why": _rcodes(exc) or gettext("no usable answer")
+            return pgettext("stored", "The name has no %(type)s record") % {
+                "type": record_type
             }
-    return gettext("The answer makes no sense: %(why)s") % {"why": one_line(str(exc))}
+        case dns.resolver.NoNameservers():
+            return pgettext("stored", "The name servers failed: %(why)s") % {
+                "why": _rcodes(exc) or pgettext("stored", "no usable answer")
+            }
+    return pgettext("stored", "The answer makes no sense: %(why)s") % {
+        "why": one_line(str(exc))
+    }
 
 
 def _rcodes(exc: dns.resolver.NoNameservers) -> str:
@@ -218,12 +224,12 @@ def _judge(
     wanted = {_canonical(answer, options.record_type) for answer in options.expected}
     problem = ""
     if missing := wanted - seen_set:
-        problem = gettext("Expected %(wanted)s, saw %(seen)s") % {
+        problem = pgettext("stored", "Expected %(wanted)s, saw %(seen)s") % {
             "wanted": one_line(", ".join(sorted(missing))),
             "seen": one_line(shown),
         }
     elif options.is_exact and wanted and (surplus := seen_set - wanted):
-        problem = gettext("Saw %(surplus)s besides what was expected") % {
+        problem = pgettext("stored", "Saw %(surplus)s besides what was expected") % {
             "surplus": one_line(", ".join(sorted(surplus)))
         }
     if problem:

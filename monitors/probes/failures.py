@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Mapping
 from datetime import datetime
 
-from django.utils.translation import gettext
+from django.utils.translation import pgettext
 
 from monitors.probes.base import (
     Certificate,
@@ -79,7 +79,7 @@ def out_of_resources(phases: Phases) -> ProbeResult:
     """This machine ran out of something; says nothing of the target."""
     return not_judged(
         Reason.NO_RESOURCES,
-        gettext("This machine has no free sockets, ports or memory"),
+        pgettext("stored", "This machine has no free sockets, ports or memory"),
         phases,
     )
 
@@ -94,23 +94,26 @@ def timed_out(*, timeout_s: float, phases: Phases) -> ProbeResult:
     if phases.stage is Stage.LOOKUP_QUEUE:
         return not_judged(
             Reason.NO_RESOURCES,
-            gettext("All name lookups of this machine are busy"),
+            pgettext("stored", "All name lookups of this machine are busy"),
             phases,
         )
     parts = [
-        f"{name} {spent_ms:.0f} ms"
+        pgettext("stored", "%(phase)s %(ms)d ms")
+        % {"phase": name, "ms": round(spent_ms)}
         for name, spent_ms in (
-            (gettext("DNS"), phases.dns_ms),
-            (gettext("connect"), phases.connect_ms),
-            (gettext("TLS"), phases.tls_ms),
-            (gettext("first byte"), phases.first_byte_ms),
+            (pgettext("stored", "DNS"), phases.dns_ms),
+            (pgettext("stored", "connect"), phases.connect_ms),
+            (pgettext("stored", "TLS"), phases.tls_ms),
+            (pgettext("stored", "first byte"), phases.first_byte_ms),
         )
         if spent_ms is not None
     ]
     waiting_for = stage_text(phases.stage)
     if waiting_for:
         parts.append(waiting_for)
-    message = gettext("No answer within %(timeout)s s") % {"timeout": f"{timeout_s:g}"}
+    message = pgettext("stored", "No answer within %(timeout)s s") % {
+        "timeout": f"{timeout_s:g}"
+    }
     if parts:
         message = f"{message}; {', '.join(parts)}"
     return failed(Reason.TIMEOUT, message, phases)
@@ -119,11 +122,11 @@ def timed_out(*, timeout_s: float, phases: Phases) -> ProbeResult:
 def stage_text(stage: Stage) -> str:
     """What a probe at `stage` is busy with; empty at the start."""
     return {
-        Stage.LOOKUP: gettext("looking up the name"),
-        Stage.CONNECT: gettext("connecting"),
-        Stage.TLS: gettext("in the TLS handshake"),
-        Stage.FIRST_BYTE: gettext("waiting for the first byte"),
-        Stage.TRANSFER: gettext("reading the answer"),
+        Stage.LOOKUP: pgettext("stored", "looking up the name"),
+        Stage.CONNECT: pgettext("stored", "connecting"),
+        Stage.TLS: pgettext("stored", "in the TLS handshake"),
+        Stage.FIRST_BYTE: pgettext("stored", "waiting for the first byte"),
+        Stage.TRANSFER: pgettext("stored", "reading the answer"),
     }.get(stage, "")
 
 
@@ -137,7 +140,9 @@ def from_exception(exc: Exception, phases: Phases) -> ProbeResult | None:
         case UnableToResolve():
             return failed(Reason.DNS, str(exc), phases)
         case AnswerTooLarge():
-            return failed(Reason.PROTOCOL, gettext("The answer does not end"), phases)
+            return failed(
+                Reason.PROTOCOL, pgettext("stored", "The answer does not end"), phases
+            )
         case ssl.SSLCertVerificationError():
             return bad_certificate(exc, phases)
         case ssl.SSLError():
@@ -169,20 +174,24 @@ def _certificate_text(
     certificate: Certificate | None,
 ) -> str:
     if reason is Reason.TLS_UNTRUSTED:
-        return gettext("The certificate is not trusted: %(why)s") % {
+        return pgettext("stored", "The certificate is not trusted: %(why)s") % {
             "why": one_line(exc.verify_message or "")
         }
     if certificate is None:
         return {
-            Reason.TLS_NOT_YET_VALID: gettext("The certificate is not valid yet"),
-            Reason.TLS_EXPIRED: gettext("The certificate has expired"),
-        }.get(reason, gettext("The certificate is for another host"))
+            Reason.TLS_NOT_YET_VALID: pgettext(
+                "stored", "The certificate is not valid yet"
+            ),
+            Reason.TLS_EXPIRED: pgettext("stored", "The certificate has expired"),
+        }.get(reason, pgettext("stored", "The certificate is for another host"))
     return {
-        Reason.TLS_NOT_YET_VALID: gettext(
-            "The certificate is not valid before %(date)s"
+        Reason.TLS_NOT_YET_VALID: pgettext(
+            "stored", "The certificate is not valid before %(date)s"
         ),
-        Reason.TLS_EXPIRED: gettext("The certificate expired on %(date)s"),
-    }.get(reason, gettext("The certificate is for another host: %(names)s")) % {
+        Reason.TLS_EXPIRED: pgettext("stored", "The certificate expired on %(date)s"),
+    }.get(
+        reason, pgettext("stored", "The certificate is for another host: %(names)s")
+    ) % {
         "date": f"{_decisive_date(reason, certificate):%Y-%m-%d}",
         "names": ", ".join(certificate.names[:3]) or certificate.subject,
     }
@@ -197,9 +206,10 @@ def _decisive_date(reason: Reason, certificate: Certificate) -> datetime:
 def _tls_text(exc: ssl.SSLError) -> str:
     why = exc.reason or ""
     if why in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"):
-        return gettext("This port does not speak TLS")
-    return gettext("TLS failed: %(why)s") % {
-        "why": one_line(why.replace("_", " ").lower()) or gettext("connection closed")
+        return pgettext("stored", "This port does not speak TLS")
+    return pgettext("stored", "TLS failed: %(why)s") % {
+        "why": one_line(why.replace("_", " ").lower())
+        or pgettext("stored", "connection closed")
     }
 
 
@@ -207,16 +217,22 @@ def _from_os_error(exc: OSError, phases: Phases) -> ProbeResult | None:
     if exc.errno in _SHORTAGES:
         return out_of_resources(phases)
     if exc.errno == errno.ECONNREFUSED:
-        return failed(Reason.REFUSED, gettext("The connection was refused"), phases)
+        return failed(
+            Reason.REFUSED, pgettext("stored", "The connection was refused"), phases
+        )
     if exc.errno in _UNREACHABLE:
-        return failed(Reason.UNREACHABLE, gettext("No way leads to the target"), phases)
+        return failed(
+            Reason.UNREACHABLE, pgettext("stored", "No way leads to the target"), phases
+        )
     if exc.errno == errno.ETIMEDOUT:
         return failed(
-            Reason.TIMEOUT, gettext("The network gave up on the target"), phases
+            Reason.TIMEOUT,
+            pgettext("stored", "The network gave up on the target"),
+            phases,
         )
     if exc.errno in _LOST or isinstance(exc, ConnectionError):
         where = stage_text(phases.stage)
-        message = gettext("The connection was lost")
+        message = pgettext("stored", "The connection was lost")
         return failed(
             Reason.CONNECTION_LOST, f"{message} ({where})" if where else message, phases
         )

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 from django.conf import settings
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from monitors.probes import failures
 from monitors.probes.base import (
@@ -32,7 +32,7 @@ def _parse_zone(text: str) -> ZoneInfo:
     try:
         return ZoneInfo(text or settings.TIME_ZONE)
     except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
-        raise ValueError(gettext("There is no such time zone")) from exc
+        raise ValueError(pgettext("stored", "There is no such time zone")) from exc
 
 
 def _parse_cron(text: str) -> str:
@@ -43,7 +43,7 @@ def _parse_cron(text: str) -> str:
         next(CronSim(text, datetime.now(UTC)))
     except (CronSimError, StopIteration) as exc:
         raise ValueError(
-            gettext("Write five fields: minute hour day month weekday")
+            pgettext("stored", "Write five fields: minute hour day month weekday")
         ) from exc
     return text
 
@@ -99,12 +99,16 @@ class HeartbeatProbe:
     def check_target(self, target: str) -> None:
         """Raise UnableToParse for any target: the address is ours."""
         if target:
-            raise UnableToParse("target", gettext("A heartbeat has no target"))
+            raise UnableToParse(
+                "target", pgettext("stored", "A heartbeat has no target")
+            )
 
     async def probe(self, request: ProbeRequest, phases: Phases) -> ProbeResult:
         """Say that nothing is asked here; only a mistake of ours calls this."""
         return failures.not_judged(
-            Reason.INTERNAL, gettext("A heartbeat is awaited, not probed"), phases
+            Reason.INTERNAL,
+            pgettext("stored", "A heartbeat is awaited, not probed"),
+            phases,
         )
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import h11
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from monitors.probes import assertions, certificates, failures
 from monitors.probes.base import (
@@ -70,21 +70,30 @@ def parse_headers(text: str) -> Headers:
             continue
         name, colon, value = (part.strip() for part in line.partition(":"))
         if not colon or not HEADER_NAME.fullmatch(name) or not value.isprintable():
-            raise ValueError(gettext("Write one header a line, as Name: value"))
+            raise ValueError(
+                pgettext("stored", "Write one header a line, as Name: value")
+            )
         if name.lower() in _OWN_HEADERS:
-            raise ValueError(gettext("%(name)s is set by the probe") % {"name": name})
+            raise ValueError(
+                pgettext("stored", "%(name)s is set by the probe") % {"name": name}
+            )
         if name.lower() in _SECRET_HEADERS:
             raise ValueError(
-                gettext("Choose an authentication; %(name)s goes into the secret")
+                pgettext(
+                    "stored", "Choose an authentication; %(name)s goes into the secret"
+                )
                 % {"name": name}
             )
         try:
             headers.append((name.encode("ascii"), value.encode("latin-1")))
         except UnicodeError as exc:
-            raise ValueError(gettext("Headers hold Latin-1 characters only")) from exc
+            raise ValueError(
+                pgettext("stored", "Headers hold Latin-1 characters only")
+            ) from exc
     if len(headers) > _MAX_HEADER_COUNT:
         raise ValueError(
-            gettext("At most %(count)d headers") % {"count": _MAX_HEADER_COUNT}
+            pgettext("stored", "At most %(count)d headers")
+            % {"count": _MAX_HEADER_COUNT}
         )
     return tuple(headers)
 
@@ -93,13 +102,13 @@ def parse_statuses(text: str) -> tuple[tuple[float, float], ...]:
     """`"200-299, 301"` as pairs of included borders. Raises ValueError."""
     ranges = parse_ranges(text)
     if not all(low >= 100 and high <= 599 for low, high in ranges):
-        raise ValueError(gettext("HTTP statuses run from 100 to 599"))
+        raise ValueError(pgettext("stored", "HTTP statuses run from 100 to 599"))
     return ranges
 
 
 def _parse_header_name(text: str) -> str:
     if not HEADER_NAME.fullmatch(text) or text.lower() in _OWN_HEADERS | {"host"}:
-        raise ValueError(gettext("Name a header such as X-Api-Key"))
+        raise ValueError(pgettext("stored", "Name a header such as X-Api-Key"))
     return text
 
 
@@ -175,10 +184,11 @@ class HttpOptions:
     def check(self) -> None:
         """Raise UnableToParse where options contradict each other."""
         if self.body and self.method not in _METHODS_WITH_BODY:
-            raise UnableToParse("body", gettext("This method has no body"))
+            raise UnableToParse("body", pgettext("stored", "This method has no body"))
         if self.auth == "basic" and (not self.username or ":" in self.username):
             raise UnableToParse(
-                "username", gettext("Basic authentication needs a name without a colon")
+                "username",
+                pgettext("stored", "Basic authentication needs a name without a colon"),
             )
 
 
@@ -215,7 +225,9 @@ class HttpProbe:
                 return await _untrusted(exc, hop, request, phases)
             except AnswerTooLarge:
                 return failures.failed(
-                    Reason.PROTOCOL, gettext("The headers do not end"), phases
+                    Reason.PROTOCOL,
+                    pgettext("stored", "The headers do not end"),
+                    phases,
                 )
             except ConnectionCut:
                 return _cut(phases)
@@ -223,7 +235,7 @@ class HttpProbe:
                 shown = exc.received if isinstance(exc, NotHttp) else str(exc)
                 return failures.failed(
                     Reason.PROTOCOL,
-                    gettext("The answer is not valid HTTP"),
+                    pgettext("stored", "The answer is not valid HTTP"),
                     phases,
                     excerpt=excerpt(shown),
                 )
@@ -233,7 +245,7 @@ class HttpProbe:
             if redirect_count > options.max_redirects:
                 return failures.failed(
                     Reason.TOO_MANY_REDIRECTS,
-                    gettext("More than %(count)d redirects")
+                    pgettext("stored", "More than %(count)d redirects")
                     % {"count": options.max_redirects},
                     phases,
                     status_code=answer.status,
@@ -273,7 +285,9 @@ def _first_hop(request: ProbeRequest) -> Hop:
 
 def _credentials(options: HttpOptions, secret: str) -> tuple[bytes, bytes]:
     if not secret:
-        raise UnableToParse("secret", gettext("The authentication needs a secret"))
+        raise UnableToParse(
+            "secret", pgettext("stored", "The authentication needs a secret")
+        )
     if options.auth == "basic":
         pair = base64.b64encode(f"{options.username}:{secret}".encode())
         return b"Authorization", b"Basic " + pair
@@ -281,10 +295,12 @@ def _credentials(options: HttpOptions, secret: str) -> tuple[bytes, bytes]:
         value = secret.strip().encode("latin-1")
     except UnicodeError as exc:
         raise UnableToParse(
-            "secret", gettext("Headers hold Latin-1 characters only")
+            "secret", pgettext("stored", "Headers hold Latin-1 characters only")
         ) from exc
     if not secret.strip().isprintable():
-        raise UnableToParse("secret", gettext("Control characters aren't allowed"))
+        raise UnableToParse(
+            "secret", pgettext("stored", "Control characters aren't allowed")
+        )
     if options.auth == "bearer":
         return b"Authorization", b"Bearer " + value
     return options.auth_header.encode("ascii"), value
@@ -317,7 +333,7 @@ def _judge(
     if not any(low <= status <= high for low, high in options.expected_statuses):
         reason = status if status < 600 else int(Reason.UNEXPECTED_ANSWER)
         unmet = ""
-        message = gettext("HTTP %(status)d, expected %(expected)s") % {
+        message = pgettext("stored", "HTTP %(status)d, expected %(expected)s") % {
             "status": status,
             "expected": format_ranges(options.expected_statuses),
         }
@@ -373,9 +389,9 @@ def _excerpt(request: ProbeRequest, answer: Answer) -> str:
 
 def _cut(phases: Phases) -> ProbeResult:
     message = (
-        gettext("The connection was closed in the middle of the answer")
+        pgettext("stored", "The connection was closed in the middle of the answer")
         if phases.stage is Stage.TRANSFER
-        else gettext("The connection was closed without an answer")
+        else pgettext("stored", "The connection was closed without an answer")
     )
     return failures.failed(Reason.CONNECTION_LOST, message, phases)
 

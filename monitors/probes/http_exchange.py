@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import h11
 import httpx
-from django.utils.translation import gettext
+from django.utils.translation import pgettext
 
 from monitors.probes.base import Certificate, Phases, UnableToParse
 from monitors.probes.certificates import certificate_of
@@ -106,24 +106,28 @@ def parse_site(text: str) -> Site:
     check_length(text)
     # Browsers read a backslash as a slash, RFC 3986 doesn't: no room for two readings.
     if "\\" in text:
-        raise UnableToParse("target", gettext("This is not a URL"))
+        raise UnableToParse("target", pgettext("stored", "This is not a URL"))
     try:
         url = httpx.URL(text)
         host = url.raw_host.decode("ascii").lower()
         path = url.raw_path
     except (httpx.InvalidURL, UnicodeError) as exc:
-        raise UnableToParse("target", gettext("This is not a URL")) from exc
+        raise UnableToParse("target", pgettext("stored", "This is not a URL")) from exc
     if url.scheme not in _DEFAULT_PORTS:
-        raise UnableToParse("target", gettext("A URL starts with http:// or https://"))
+        raise UnableToParse(
+            "target", pgettext("stored", "A URL starts with http:// or https://")
+        )
     if url.userinfo:
         raise UnableToParse(
-            "target", gettext("User and password have fields of their own")
+            "target", pgettext("stored", "User and password have fields of their own")
         )
     check_host(host)
     default_port = _DEFAULT_PORTS[url.scheme]
     port = default_port if url.port is None else url.port
     if not 1 <= port <= 65535:
-        raise UnableToParse("target", gettext("A port is a number from 1 to 65535"))
+        raise UnableToParse(
+            "target", pgettext("stored", "A port is a number from 1 to 65535")
+        )
     name = f"[{host}]" if ":" in host else host
     return Site(
         text=text,
@@ -143,7 +147,9 @@ def next_hop(hop: Hop, answer: Answer, *, first: Hop) -> Hop:
     """
     site = _location(hop.site, answer)
     if hop.site.scheme == "https" and site.scheme == "http":
-        raise UnableToRedirect(gettext("A redirect leads from https to http"))
+        raise UnableToRedirect(
+            pgettext("stored", "A redirect leads from https to http")
+        )
     method, body, headers = hop.method, hop.body, hop.headers
     if (answer.status == 303 and method != "HEAD") or (
         answer.status in (301, 302) and method == "POST"
@@ -155,7 +161,7 @@ def next_hop(hop: Hop, answer: Answer, *, first: Hop) -> Hop:
     if not _may_see_credentials(first.site, site):
         if body:
             raise UnableToRedirect(
-                gettext("A redirect would send the body to another site")
+                pgettext("stored", "A redirect would send the body to another site")
             )
         headers = tuple(
             header for header in headers if header[0].lower() in _HARMLESS_HEADERS
@@ -168,12 +174,14 @@ def _location(site: Site, answer: Answer) -> Site:
         (value for name, value in answer.headers if name.lower() == b"location"), None
     )
     if location is None:
-        raise UnableToRedirect(gettext("A redirect without a Location"))
+        raise UnableToRedirect(pgettext("stored", "A redirect without a Location"))
     try:
         target = httpx.URL(site.text).join(location.decode("utf-8", "replace"))
         return parse_site(str(target.copy_with(fragment=None)))
     except (httpx.InvalidURL, UnableToParse, ValueError) as exc:
-        raise UnableToRedirect(gettext("A redirect leads to no valid URL")) from exc
+        raise UnableToRedirect(
+            pgettext("stored", "A redirect leads to no valid URL")
+        ) from exc
 
 
 def _may_see_credentials(first: Site, site: Site) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import icmplib
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from monitors.probes import assertions, failures
 from monitors.probes.base import (
@@ -57,7 +57,7 @@ class IcmpProbe:
         """Raise UnableToParse unless `target` is a host without a port."""
         check_length(target)
         if any(character in target for character in "/@[] "):
-            raise UnableToParse("target", gettext("This is not a host name"))
+            raise UnableToParse("target", pgettext("stored", "This is not a host name"))
         ascii_host(target)
 
     async def probe(self, request: ProbeRequest, phases: Phases) -> ProbeResult:
@@ -76,9 +76,10 @@ class IcmpProbe:
         except icmplib.SocketPermissionError:
             return failures.not_judged(
                 Reason.NO_RESOURCES,
-                gettext(
+                pgettext(
+                    "stored",
                     "This machine may not ping: widen the sysctl"
-                    " net.ipv4.ping_group_range or grant CAP_NET_RAW"
+                    " net.ipv4.ping_group_range or grant CAP_NET_RAW",
                 ),
                 phases,
             )
@@ -86,7 +87,9 @@ class IcmpProbe:
             if failures.names_shortage(str(exc)):
                 return failures.out_of_resources(phases)
             return failures.failed(
-                Reason.UNREACHABLE, gettext("No way leads to the target"), phases
+                Reason.UNREACHABLE,
+                pgettext("stored", "No way leads to the target"),
+                phases,
             )
         return _judge(request, phases, host)
 
@@ -113,7 +116,8 @@ def _judge(request: ProbeRequest, phases: Phases, host: icmplib.Host) -> ProbeRe
     if not host.packets_received:
         return failures.failed(
             Reason.TIMEOUT,
-            gettext("No reply to %(count)d pings") % {"count": request.options.count},
+            pgettext("stored", "No reply to %(count)d pings")
+            % {"count": request.options.count},
             phases,
             facts=facts,
         )
@@ -121,7 +125,7 @@ def _judge(request: ProbeRequest, phases: Phases, host: icmplib.Host) -> ProbeRe
     if loss_percent > request.options.max_loss_percent:
         return failures.failed(
             Reason.UNEXPECTED_ANSWER,
-            gettext("%(percent)d %% of the pings were lost")
+            pgettext("stored", "%(percent)d %% of the pings were lost")
             % {"percent": loss_percent},
             phases,
             facts=facts,
@@ -136,7 +140,8 @@ def _judge(request: ProbeRequest, phases: Phases, host: icmplib.Host) -> ProbeRe
     return ProbeResult(
         outcome=Outcome.PASSED,
         reason=int(Reason.OK),
-        message=gettext("Reply in %(ms).1f ms") % {"ms": phases.first_byte_ms},
+        message=pgettext("stored", "Reply in %(ms).1f ms")
+        % {"ms": phases.first_byte_ms},
         phases=phases,
         facts=facts,
     )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.translation import pgettext
 
 from monitors.probes.base import UnableToParse
 
@@ -95,7 +95,9 @@ def parse_options(options_type: type[Any], raw: Mapping[str, Any]) -> Any:
     fields = {field.name: field for field in dataclasses.fields(options_type)}
     for name in raw:
         if name not in fields:
-            raise UnableToParse(str(name)[:50], gettext("There is no such option"))
+            raise UnableToParse(
+                str(name)[:50], pgettext("stored", "There is no such option")
+            )
     values = {name: _parse_value(fields[name], value) for name, value in raw.items()}
     options = options_type(**values)
     check = getattr(options, "check", None)
@@ -109,7 +111,7 @@ def _parse_value(field: dataclasses.Field[Any], value: Any) -> Any:
     match metadata["type"]:
         case "switch":
             if not isinstance(value, bool):
-                raise UnableToParse(field.name, gettext("Say true or false"))
+                raise UnableToParse(field.name, pgettext("stored", "Say true or false"))
         case "integer" | "number":
             _check_number(field, value)
         case _:
@@ -129,7 +131,9 @@ def _check_number(field: dataclasses.Field[Any], value: Any) -> None:
     ):
         raise UnableToParse(
             field.name,
-            gettext("Give a whole number") if is_integer else gettext("Give a number"),
+            pgettext("stored", "Give a whole number")
+            if is_integer
+            else pgettext("stored", "Give a number"),
         )
     minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
     # Written so that NaN is out of range too.
@@ -138,30 +142,34 @@ def _check_number(field: dataclasses.Field[Any], value: Any) -> None:
     ):
         raise UnableToParse(
             field.name,
-            gettext("Give a number from %(minimum)s to %(maximum)s")
+            pgettext("stored", "Give a number from %(minimum)s to %(maximum)s")
             % {"minimum": minimum, "maximum": maximum},
         )
 
 
 def _check_text(field: dataclasses.Field[Any], value: Any) -> None:
     if not isinstance(value, str):
-        raise UnableToParse(field.name, gettext("Give a text"))
+        raise UnableToParse(field.name, pgettext("stored", "Give a text"))
     if "\0" in value:
-        raise UnableToParse(field.name, gettext("Control characters aren't allowed"))
+        raise UnableToParse(
+            field.name, pgettext("stored", "Control characters aren't allowed")
+        )
     maximum = field.metadata["maximum"]
     if maximum is not None and len(value) > maximum:
         raise UnableToParse(
             field.name,
-            gettext("At most %(count)d characters") % {"count": int(maximum)},
+            pgettext("stored", "At most %(count)d characters")
+            % {"count": int(maximum)},
         )
     choices = [choice for choice, _label in field.metadata["choices"]]
     if choices and value not in choices:
         raise UnableToParse(
             field.name,
-            gettext("Choose one of: %(choices)s") % {"choices": ", ".join(choices)},
+            pgettext("stored", "Choose one of: %(choices)s")
+            % {"choices": ", ".join(choices)},
         )
     if field.metadata["type"] == "text" and ("\n" in value or "\r" in value):
-        raise UnableToParse(field.name, gettext("Write it on one line"))
+        raise UnableToParse(field.name, pgettext("stored", "Write it on one line"))
 
 
 def parse_ranges(text: str) -> tuple[tuple[float, float], ...]:
@@ -170,12 +178,12 @@ def parse_ranges(text: str) -> tuple[tuple[float, float], ...]:
     for part in text.split(","):
         found = _RANGE.fullmatch(part.strip())
         if found is None:
-            raise ValueError(gettext("Write ranges such as 200-299, 301"))
+            raise ValueError(pgettext("stored", "Write ranges such as 200-299, 301"))
         low = float(found[1])
         high = float(found[2]) if found[2] is not None else low
         if low > high:
             raise ValueError(
-                gettext("%(range)s runs backwards") % {"range": part.strip()}
+                pgettext("stored", "%(range)s runs backwards") % {"range": part.strip()}
             )
         ranges.append((low, high))
     return tuple(ranges)

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 import psycopg
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from monitors.probes import assertions, failures
 from monitors.probes.base import (
@@ -64,20 +64,28 @@ def parse_database(target: str) -> Database:
         try:
             parts = urlsplit(target)
         except ValueError as exc:
-            raise UnableToParse("target", gettext("This is not a URL")) from exc
+            raise UnableToParse(
+                "target", pgettext("stored", "This is not a URL")
+            ) from exc
         if parts.scheme not in ("postgresql", "postgres"):
-            raise UnableToParse("target", gettext("A URL starts with postgresql://"))
+            raise UnableToParse(
+                "target", pgettext("stored", "A URL starts with postgresql://")
+            )
         if parts.query or parts.fragment:
-            raise UnableToParse("target", gettext("Parameters belong into the options"))
+            raise UnableToParse(
+                "target", pgettext("stored", "Parameters belong into the options")
+            )
         address, name = parts.netloc, unquote(parts.path.removeprefix("/"))
     else:
         address, _slash, name = target.partition("/")
     if "@" in address:
         raise UnableToParse(
-            "target", gettext("User and password have fields of their own")
+            "target", pgettext("stored", "User and password have fields of their own")
         )
     if not name or len(name) > 63 or "\0" in name:
-        raise UnableToParse("target", gettext("Name the database: host:port/database"))
+        raise UnableToParse(
+            "target", pgettext("stored", "Name the database: host:port/database")
+        )
     return Database(
         endpoint=parse_endpoint(address, default_port=DEFAULT_PORT), name=name
     )
@@ -110,9 +118,9 @@ class PostgresOptions:
     def check(self) -> None:
         """Raise UnableToParse for an empty name or query."""
         if not self.user.strip():
-            raise UnableToParse("user", gettext("Say who logs in"))
+            raise UnableToParse("user", pgettext("stored", "Say who logs in"))
         if not self.query.strip():
-            raise UnableToParse("query", gettext("Say what to ask"))
+            raise UnableToParse("query", pgettext("stored", "Say what to ask"))
 
 
 class PostgresProbe:
@@ -260,7 +268,7 @@ def _judge(
     return ProbeResult(
         outcome=Outcome.PASSED,
         reason=int(Reason.OK),
-        message=gettext("The database answers"),
+        message=pgettext("stored", "The database answers"),
         phases=phases,
         facts=facts,
     )
@@ -271,7 +279,7 @@ def _refusal(
 ) -> ProbeResult:
     text = _PREFIX.sub("", str(exc))
     for address in addresses:
-        text = text.replace(address, gettext("(address)"))
+        text = text.replace(address, pgettext("stored", "(address)"))
     text = one_line(text.removeprefix("FATAL: "))
     if failures.names_shortage(text):
         return failures.out_of_resources(phases)
@@ -281,12 +289,12 @@ def _refusal(
         if isinstance(exc, psycopg.OperationalError) and exc.sqlstate is None:
             return failures.failed(
                 Reason.CONNECTION_LOST,
-                gettext("The connection was lost during the query"),
+                pgettext("stored", "The connection was lost during the query"),
                 phases,
             )
         return failures.failed(
             Reason.UNEXPECTED_ANSWER,
-            gettext("The query failed: %(why)s") % {"why": text},
+            pgettext("stored", "The query failed: %(why)s") % {"why": text},
             phases,
         )
     reason = Reason.UNEXPECTED_ANSWER
@@ -294,7 +302,7 @@ def _refusal(
         reason = Reason.TIMEOUT
     elif "Connection refused" in text:
         return failures.failed(
-            Reason.REFUSED, gettext("The connection was refused"), phases
+            Reason.REFUSED, pgettext("stored", "The connection was refused"), phases
         )
     elif "unreachable" in text or "No route" in text:
         reason = Reason.UNREACHABLE

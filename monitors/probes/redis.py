@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from monitors.probes import assertions, failures
 from monitors.probes.base import Outcome, Phases, ProbeRequest, ProbeResult, Reason
@@ -72,9 +72,9 @@ class RedisProbe:
         except UnableToSpeak as exc:
             return failures.failed(
                 Reason.PROTOCOL,
-                gettext("The answer is not Redis's")
+                pgettext("stored", "The answer is not Redis's")
                 if exc.received
-                else gettext("The connection was closed without an answer"),
+                else pgettext("stored", "The connection was closed without an answer"),
                 phases,
                 excerpt=excerpt(exc.received),
             )
@@ -141,13 +141,16 @@ def _refusal(reply: str, phases: Phases) -> ProbeResult:
     shown = one_line(reply[1:])
     if code in ("NOAUTH", "WRONGPASS", "NOPERM") or "AUTH" in shown.partition(":")[0]:
         message = {
-            "NOAUTH": gettext("Redis asks for a password"),
-            "WRONGPASS": gettext("Redis refuses the user name or password"),
-        }.get(code, gettext("Redis refuses the login: %(why)s") % {"why": shown})
+            "NOAUTH": pgettext("stored", "Redis asks for a password"),
+            "WRONGPASS": pgettext("stored", "Redis refuses the user name or password"),
+        }.get(
+            code,
+            pgettext("stored", "Redis refuses the login: %(why)s") % {"why": shown},
+        )
         return failures.failed(Reason.AUTHENTICATION, message, phases, excerpt=shown)
     message = {
-        "LOADING": gettext("Redis is still loading its data"),
-        "MASTERDOWN": gettext("This replica has lost its master"),
-        "BUSY": gettext("Redis is busy with a script"),
-    }.get(code, gettext("Redis answered %(reply)s") % {"reply": shown})
+        "LOADING": pgettext("stored", "Redis is still loading its data"),
+        "MASTERDOWN": pgettext("stored", "This replica has lost its master"),
+        "BUSY": pgettext("stored", "Redis is busy with a script"),
+    }.get(code, pgettext("stored", "Redis answered %(reply)s") % {"reply": shown})
     return failures.failed(Reason.UNEXPECTED_ANSWER, message, phases, excerpt=shown)

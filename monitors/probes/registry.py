@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.translation import pgettext
 
 from monitors.probes import failures, options
 from monitors.probes.base import (
@@ -52,7 +52,9 @@ def get(kind: str) -> Probe:
     try:
         return _PROBES[kind]
     except KeyError:
-        raise UnableToParse("kind", gettext("There is no such kind")) from None
+        raise UnableToParse(
+            "kind", pgettext("stored", "There is no such kind")
+        ) from None
 
 
 def kinds() -> tuple[str, ...]:
@@ -71,7 +73,9 @@ def parse_options(kind: str, raw: Mapping[str, Any]) -> Any:
     Raises UnableToParse naming the option: unknown, of a wrong type or out of range.
     """
     if not isinstance(raw, Mapping):
-        raise UnableToParse("options", gettext("Give an object with options"))
+        raise UnableToParse(
+            "options", pgettext("stored", "Give an object with options")
+        )
     return options.parse_options(get(kind).options_type, raw)
 
 
@@ -84,7 +88,7 @@ def check_subject(kind: str, spec: AssertionSpec) -> None:
     """Raise UnableToParse when this kind never sees what `spec` is about."""
     if spec.subject not in get(kind).subjects:
         raise UnableToParse(
-            "subject", gettext("This kind of monitor has no such thing")
+            "subject", pgettext("stored", "This kind of monitor has no such thing")
         )
 
 
@@ -109,7 +113,9 @@ async def run(request: ProbeRequest) -> ProbeResult:
             )
             result = failures.not_judged(
                 Reason.INTERNAL,
-                gettext("The portal itself made a mistake; its log says which"),
+                pgettext(
+                    "stored", "The portal itself made a mistake; its log says which"
+                ),
                 phases,
             )
     if request.secret:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 
 import httpx
-from django.utils.translation import gettext
+from django.utils.translation import pgettext
 
 from monitors.probes.base import UnableToParse
 
@@ -28,14 +28,17 @@ class Endpoint:
 def check_length(target: str) -> None:
     """Raise UnableToParse for an empty, overlong or unprintable target."""
     if not target.strip():
-        raise UnableToParse("target", gettext("Say what to probe"))
+        raise UnableToParse("target", pgettext("stored", "Say what to probe"))
     if len(target) > MAX_TARGET_LENGTH:
         raise UnableToParse(
             "target",
-            gettext("At most %(count)d characters") % {"count": MAX_TARGET_LENGTH},
+            pgettext("stored", "At most %(count)d characters")
+            % {"count": MAX_TARGET_LENGTH},
         )
     if not target.isprintable() or target != target.strip():
-        raise UnableToParse("target", gettext("Spaces and control characters around"))
+        raise UnableToParse(
+            "target", pgettext("stored", "Spaces and control characters around")
+        )
 
 
 def check_host(host: str) -> None:
@@ -46,7 +49,7 @@ def check_host(host: str) -> None:
         labels = host.removesuffix(".").split(".")
         is_good = len(host) <= 253 and all(_NAME.fullmatch(label) for label in labels)
     if not is_good:
-        raise UnableToParse("target", gettext("This is not a host name"))
+        raise UnableToParse("target", pgettext("stored", "This is not a host name"))
 
 
 def _is_ipv6(host: str) -> bool:
@@ -62,7 +65,9 @@ def ascii_host(host: str) -> str:
     try:
         encoded = httpx.URL(scheme="http", host=host).raw_host.decode("ascii")
     except (httpx.InvalidURL, UnicodeError) as exc:
-        raise UnableToParse("target", gettext("This is not a host name")) from exc
+        raise UnableToParse(
+            "target", pgettext("stored", "This is not a host name")
+        ) from exc
     check_host(encoded)
     return encoded
 
@@ -75,23 +80,27 @@ def parse_endpoint(target: str, *, default_port: int = 0) -> Endpoint:
     """
     check_length(target)
     if any(character in target for character in "/@?# \\"):
-        raise UnableToParse("target", gettext("Write it as host:port"))
+        raise UnableToParse("target", pgettext("stored", "Write it as host:port"))
     host, port_text = target, ""
     if target.startswith("["):
         host, closing, rest = target[1:].partition("]")
         if not closing or ":" not in host or (rest and not rest.startswith(":")):
-            raise UnableToParse("target", gettext("Write it as [address]:port"))
+            raise UnableToParse(
+                "target", pgettext("stored", "Write it as [address]:port")
+            )
         port_text = rest[1:]
     elif target.count(":") == 1:
         host, _, port_text = target.partition(":")
     port = parse_port(port_text) if port_text else default_port
     if not port:
-        raise UnableToParse("target", gettext("Name the port: host:port"))
+        raise UnableToParse("target", pgettext("stored", "Name the port: host:port"))
     return Endpoint(host=ascii_host(host), port=port)
 
 
 def parse_port(text: str) -> int:
     """A port from 1 to 65535. Raises UnableToParse."""
     if not _PORT.fullmatch(text) or not 1 <= int(text) <= 65535:
-        raise UnableToParse("target", gettext("A port is a number from 1 to 65535"))
+        raise UnableToParse(
+            "target", pgettext("stored", "A port is a number from 1 to 65535")
+        )
     return int(text)

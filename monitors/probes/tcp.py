@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from monitors.probes import assertions, failures
 from monitors.probes.base import Outcome, Phases, ProbeRequest, ProbeResult, Reason
@@ -133,9 +133,9 @@ def _judge(request: ProbeRequest, phases: Phases, answer: bytes) -> ProbeResult:
     if options.expect not in answer:
         return failures.failed(
             Reason.UNEXPECTED_ANSWER,
-            gettext("The answer lacks the expected text")
+            pgettext("stored", "The answer lacks the expected text")
             if answer
-            else gettext("The connection was closed without an answer"),
+            else pgettext("stored", "The connection was closed without an answer"),
             phases,
             excerpt=excerpt(answer),
         )
@@ -155,8 +155,8 @@ def _judge(request: ProbeRequest, phases: Phases, answer: bytes) -> ProbeResult:
     return ProbeResult(
         outcome=Outcome.PASSED,
         reason=int(Reason.OK),
-        message=gettext("The port answers as expected")
+        message=pgettext("stored", "The port answers as expected")
         if answer
-        else gettext("The port accepts connections"),
+        else pgettext("stored", "The port accepts connections"),
         phases=phases,
     )

@@ -6,8 +6,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from monitors.probes import assertions, certificates, failures
 from monitors.probes.base import (
@@ -97,7 +97,7 @@ def _judge(
     certificate = certificates.certificate_of(ssl_object)
     if ssl_object is None or certificate is None:
         return failures.failed(
-            Reason.TLS, gettext("The certificate can't be read"), phases
+            Reason.TLS, pgettext("stored", "The certificate can't be read"), phases
         )
     days = certificates.days_left(certificate)
     cipher = ssl_object.cipher()
@@ -121,13 +121,16 @@ def _judge(
     return ProbeResult(
         outcome=Outcome.PASSED,
         reason=int(Reason.OK),
-        message=ngettext(
-            "The certificate is valid for %(count)d day",
-            "The certificate is valid for %(count)d days",
-            int(days),
-        )
-        % {"count": int(days)},
+        message=_say_valid(int(days)),
         phases=phases,
         certificate=certificate,
         facts=facts,
     )
+
+
+def _say_valid(days: int) -> str:
+    if days == 1:
+        return pgettext("stored", "The certificate is valid for 1 day")
+    return pgettext("stored", "The certificate is valid for %(count)d days") % {
+        "count": days
+    }

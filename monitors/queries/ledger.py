@@ -72,9 +72,8 @@ vouching AS (
 _SUMS = f"""
 WITH asked AS (SELECT unnest(%(monitor_ids)s::bigint[]) AS monitor_id), {_STRETCHES}
 SELECT stretches.monitor_id, span.name, stretches.status,
-    extract(epoch FROM sum(
-        least(stretches.ended, span.stop) - greatest(stretches.began, span.start)
-    ))::float8
+    sum(extract(epoch FROM
+        least(stretches.ended, span.stop) - greatest(stretches.began, span.start)))
 FROM stretches
 JOIN unnest(%(names)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
     AS span (name, start, stop)
@@ -85,7 +84,7 @@ GROUP BY 1, 2, 3
 # A service counts, at each moment, as the worst of its monitors that count for it.
 # Multiranges do the
 # overlay: what is down is down, what is degraded and not down is degraded, …
-_SERVICE_DAYS = f"""
+_LAYERS = f"""
 WITH asked AS (
     SELECT id AS monitor_id, service_id FROM monitors_monitor
     WHERE service_id = ANY(%(service_ids)s) AND counts_for_service
@@ -104,7 +103,11 @@ WITH asked AS (
                     < array_position(%(worst_first)s, merged.status::text)
         ), '{{}}'::tstzmultirange) AS spans
     FROM merged
-), calendars AS (
+)
+"""  # noqa: S608 no outside text
+
+_SERVICE_DAYS = f"""
+{_LAYERS}, calendars AS (
     SELECT zone, array_agg(day ORDER BY day) AS days,
         array_agg(start ORDER BY day) AS starts, array_agg(stop ORDER BY day) AS stops
     FROM unnest(
@@ -114,9 +117,8 @@ WITH asked AS (
     GROUP BY 1
 )
 SELECT layers.service_id, calendars.days[nth], layers.status,
-    extract(epoch FROM sum(
-        least(upper(span), stops[nth]) - greatest(lower(span), starts[nth])
-    ))::float8
+    sum(extract(epoch FROM
+        least(upper(span), stops[nth]) - greatest(lower(span), starts[nth])))
 FROM layers
 JOIN incidents_service service ON service.id = layers.service_id
 JOIN calendars ON calendars.zone = service.time_zone
@@ -126,6 +128,19 @@ CROSS JOIN LATERAL generate_series(
     greatest(width_bucket(lower(span), starts), 1), width_bucket(upper(span), starts)
 ) AS nth
 WHERE least(upper(span), stops[nth]) > greatest(lower(span), starts[nth])
+GROUP BY 1, 2, 3
+"""  # noqa: S608 no outside text
+
+_SERVICE_WINDOWS = f"""
+{_LAYERS}
+SELECT layers.service_id, period.name, layers.status,
+    sum(extract(epoch FROM
+        least(upper(span), period.stop) - greatest(lower(span), period.start)))
+FROM layers
+CROSS JOIN LATERAL unnest(layers.spans) AS span
+JOIN unnest(%(names)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+    AS period (name, start, stop)
+    ON upper(span) > period.start AND lower(span) < period.stop
 GROUP BY 1, 2, 3
 """  # noqa: S608 no outside text
 
@@ -251,6 +266,28 @@ def service_days(
     }
 
 
+def service_uptimes(
+    *,
+    service_ids: Sequence[int],
+    now: datetime,
+    windows: Mapping[str, timedelta] = WINDOWS,
+) -> dict[int, dict[str, Uptime]]:
+    """Return the `Uptime` of each service in each window that ends now; one query.
+
+    As in `service_days`: the worst of its monitors that count for it.
+    """
+    periods = {name: (now - length, now) for name, length in windows.items()}
+    params = {"service_ids": list(service_ids), "worst_first": _WORST_FIRST}
+    seconds = _sum_seconds(_SERVICE_WINDOWS, {**params, **_spread(periods, now)})
+    return {
+        service_id: {
+            name: _uptime(length.total_seconds(), seconds[service_id, name])
+            for name, length in windows.items()
+        }
+        for service_id in service_ids
+    }
+
+
 def _local_days(
     *, zone: str, days_ago: range, now: datetime
 ) -> list[tuple[date, datetime, datetime]]:
@@ -270,18 +307,23 @@ def _sum_periods(
     periods: Mapping[str, tuple[datetime, datetime]],
     now: datetime,
 ) -> defaultdict[tuple[int, Any], dict[str, float]]:
-    starts = [start for start, _ in periods.values()]
     return _sum_seconds(
-        _SUMS,
-        {
-            "monitor_ids": list(monitor_ids),
-            "now": now,
-            "oldest": min(starts),
-            "names": list(periods),
-            "starts": starts,
-            "ends": [end for _, end in periods.values()],
-        },
+        _SUMS, {"monitor_ids": list(monitor_ids), **_spread(periods, now)}
     )
+
+
+def _spread(
+    periods: Mapping[str, tuple[datetime, datetime]], now: datetime
+) -> dict[str, Any]:
+    """Return periods as the queries take them."""
+    starts = [start for start, _ in periods.values()]
+    return {
+        "now": now,
+        "oldest": min(starts),
+        "names": list(periods),
+        "starts": starts,
+        "ends": [end for _, end in periods.values()],
+    }
 
 
 def _sum_seconds(

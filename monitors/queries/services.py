@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date, datetime
 from functools import reduce
@@ -127,10 +127,15 @@ def _settled_key(
     return f"service-days:{service.pk}:{digest}"
 
 
+def service_status(monitors: Iterable[Glance]) -> Status:
+    """Return how a service is now, whose monitors are given: the worst that counts."""
+    return worst_of([glance.status for glance in monitors if glance.counts_for_service])
+
+
 def _health(
     service: Service, monitors: list[Glance], days: list[DayUptime]
 ) -> ServiceHealth:
-    status = worst_of([glance.status for glance in monitors])
+    status = service_status(monitors)
     moments = [
         glance.since
         for glance in monitors

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from monitors.models import Threshold
 from monitors.thresholds.assessing import Assessment, Assessor
@@ -227,7 +227,7 @@ class Round:
         return Step(
             dedup_key=dedup_key,
             is_over=True,
-            detail=_("The threshold was removed or applies no more"),
+            detail=pgettext("stored", "The threshold was removed or applies no more"),
         )
 
     def _firing_wrongly(self) -> Iterator[tuple[Place, Threshold, Standing]]:

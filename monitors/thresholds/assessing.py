@@ -18,6 +18,7 @@ from monitors.models import Series, Threshold
 from monitors.thresholds import measuring
 from monitors.thresholds.judging import Level, Measurement, Standing, Transition, judge
 from monitors.thresholds.measuring import Interest
+from monitors.thresholds.rhythm import LOOKBACK, is_due, is_worth_writing
 from monitors.thresholds.scopes import Scopes
 from monitors.thresholds.sentences import say_series, spec_of
 from monitors.thresholds.standings import MONITOR, SERIES, Place, Subject
@@ -27,14 +28,8 @@ logger = logging.getLogger(__name__)
 
 Measure = Threshold.Measure
 
-# How far back single results are looked at. A probe may take two minutes, and the tick
-# may miss some turns.
-LOOKBACK = timedelta(minutes=5)
 # A series that no threshold has judged yet is judged so far back.
 _FIRST_LOOK = timedelta(hours=1)
-# A long window moves slowly: it is looked at sixty times in its length, not more.
-_LOOKS_A_WINDOW = 60
-_LOOK_S = 20
 
 _SOURCES = {Measure.LATENCY: measuring.LATENCY, Measure.ERROR_RATIO: measuring.FAILED}
 # What is judged of a monitor that is down.
@@ -95,11 +90,11 @@ class Assessor:
         self._assign()
         groups: dict[tuple[str, str, int], list[Threshold]] = defaultdict(list)
         for threshold in self._held.values():
-            groups[_group(threshold)].append(threshold)
+            groups[measured_as(threshold)].append(threshold)
         return [
             assessment
             for group, thresholds in groups.items()
-            if _is_due(group[2], self._now)
+            if is_due(window_s=group[2], at=self._now.timestamp())
             for assessment in self._assess_each(group, thresholds)
         ]
 
@@ -201,7 +196,9 @@ class Assessor:
                 after, transitions = judge(
                     spec=spec, standing=before, measurements=values
                 )
-                if transitions or _is_worth_writing(before, after, kind):
+                if transitions or is_worth_writing(
+                    before, after, is_series=kind == SERIES
+                ):
                     found.append(
                         Assessment(
                             threshold=threshold,
@@ -260,15 +257,9 @@ class Assessor:
         pks = set()
         for threshold in thresholds:
             pks.add(threshold.pk)
-            bounds = [
-                bound
-                for bound in (threshold.warning_bound, threshold.critical_bound)
-                if bound is not None
-            ]
-            if threshold.comparison == Threshold.Comparison.ABOVE:
-                interest.high = min([interest.high, *bounds])
-            else:
-                interest.low = max([interest.low, *bounds])
+            low, high = spec_of(threshold).harmless
+            interest.low = max(interest.low, low)
+            interest.high = min(interest.high, high)
         interest.of = {
             place.subject.id
             for place, standing in self._standings.items()
@@ -338,8 +329,8 @@ def _series_of(scopes: Scopes) -> dict[int, Series]:
     return {series.pk: series for series in Series.objects.filter(name__in=names)}
 
 
-def _group(threshold: Threshold) -> tuple[str, str, int]:
-    """Return what thresholds have in common that one measurement serves.
+def measured_as(threshold: Threshold) -> tuple[str, str, int]:
+    """Return measure, aggregate and window: what one measurement serves in common.
 
     A last value has no window, and a share of failures is always an average.
     """
@@ -352,20 +343,3 @@ def _group(threshold: Threshold) -> tuple[str, str, int]:
     ):
         window_s = 0
     return measure, aggregate if window_s else Threshold.Aggregate.LAST, window_s
-
-
-def _is_due(window_s: int, now: datetime) -> bool:
-    """Whether a window is looked at in this tick: a slot of each of its sixtieths."""
-    step_s = max(window_s // _LOOKS_A_WINDOW, 1)
-    return now.timestamp() % step_s < _LOOK_S
-
-
-def _is_worth_writing(before: Standing, after: Standing, kind: str) -> bool:
-    """Whether forgetting a standing would lose anything.
-
-    Pages show the value of what fires. A series is judged by every value it ever gets,
-    so how far that went is kept; of a monitor the last minutes can be read again.
-    """
-    if after == before:
-        return False
-    return kind == SERIES or after.differs_from(before) or after.level is not Level.OK

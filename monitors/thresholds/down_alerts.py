@@ -10,23 +10,24 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import transaction
-from django.utils import translation
+from django.db.models import QuerySet
 
 from incidents import intake
+from incidents.models import Alert
 from monitors.models import Monitor, MonitorState, Threshold
 from monitors.status import Status
 from monitors.thresholds.scopes import Scopes
 from monitors.thresholds.sentences import alert_title
 from monitors.thresholds.watched import Watched
+from t4g_portal.lib.retelling import source_language
 
 logger = logging.getLogger(__name__)
 
 KEY_PREFIX = "monitor:"
 _KEY_END = ":down"
 # In these it is known not to be down, or nobody wants to know.
-_OVER = frozenset({Status.UP, Status.DEGRADED, Status.PAUSED})
+OVER = frozenset({Status.UP, Status.DEGRADED, Status.PAUSED})
 
 
 def judge_down(
@@ -44,11 +45,16 @@ def judge_down(
     thresholds = Threshold.objects.filter(
         measure=Threshold.Measure.DOWN, is_enabled=True
     )
-    threshold = _strongest(
+    threshold = strongest(
         Scopes(thresholds), monitor.pk, monitor.service_id, monitor.tags, now - since
     )
     if threshold is not None:
         _raise(monitor, threshold, since, message, now)
+
+
+def among(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
+    """Return those of some alerts that say that a monitor is down."""
+    return alerts.filter(dedup_key__startswith=KEY_PREFIX, dedup_key__endswith=_KEY_END)
 
 
 def raising_order(monitor: Monitor) -> tuple[int, str]:
@@ -77,7 +83,7 @@ def reconcile(
     for row in known.values():
         if row.down_since is not None:
             lasted = now - row.down_since
-            threshold = _strongest(
+            threshold = strongest(
                 scopes, row.monitor_id, row.service_id, row.tags, lasted
             )
             wanted = threshold.critical_priority if threshold else None
@@ -85,7 +91,7 @@ def reconcile(
                 suspicious.add(row.monitor_id)
     for monitor_id in filter(None, map(_monitor_of, firing)):
         found = known.get(monitor_id)
-        if found is None or found.status in _OVER:
+        if found is None or found.status in OVER:
             suspicious.add(monitor_id)
     for monitor_id in sorted(suspicious):
         try:
@@ -106,13 +112,13 @@ def _settle(scopes: Scopes, monitor_id: int, now: datetime) -> None:
         .filter(pk=monitor_id)
         .first()
     )
-    if state is None or not state.monitor.is_enabled or state.status in _OVER:
+    if state is None or not state.monitor.is_enabled or state.status in OVER:
         intake.resolve(dedup_key=key, now=now)
         return
     if state.status != Status.DOWN:
         return
     monitor = state.monitor
-    threshold = _strongest(
+    threshold = strongest(
         scopes, monitor.pk, monitor.service_id, monitor.tags, now - state.since
     )
     if threshold is None:
@@ -121,7 +127,7 @@ def _settle(scopes: Scopes, monitor_id: int, now: datetime) -> None:
         _raise(monitor, threshold, state.since, state.message, now)
 
 
-def _strongest(
+def strongest(
     scopes: Scopes,
     monitor_id: int,
     service_id: int,
@@ -149,7 +155,7 @@ def _raise(
     message: str,
     now: datetime,
 ) -> None:
-    with translation.override(settings.PORTAL_LANGUAGE):
+    with source_language():
         title = alert_title(threshold, monitor.name)
     intake.trigger(
         dedup_key=_key(monitor.pk),

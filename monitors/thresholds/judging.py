@@ -8,6 +8,7 @@ changes nothing, so a value that wavers there never makes an alert flap.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -55,6 +56,41 @@ class ThresholdSpec:
         if bound is None:
             return False
         return value > bound if self.is_above else value < bound
+
+    @property
+    def harmless(self) -> tuple[float, float]:
+        """The lowest and the highest value that are over no bound."""
+        bounds = [
+            bound
+            for bound in (self.warning_bound, self.critical_bound)
+            if bound is not None
+        ]
+        if self.is_above:
+            return -math.inf, min(bounds, default=math.inf)
+        return max(bounds, default=-math.inf), math.inf
+
+    def could_begin(self, value: float) -> bool:
+        """Whether a value is over any bound."""
+        low, high = self.harmless
+        return not low <= value <= high
+
+    def worse(self, one: float, other: float) -> float:
+        """Return the one of two values that lies further to the bad side."""
+        return max(one, other) if self.is_above else min(one, other)
+
+    def is_past(self, value: float, level: Level) -> bool:
+        """Whether a value is back past the end of a level.
+
+        Without a clear bound, a value on the bound is past it: it is not over any more.
+        """
+        end = self.end_of(level)
+        if end is None:
+            # The bound was taken away while the level lasted.
+            return True
+        own = self.critical_bound if level is Level.CRITICAL else self.warning_bound
+        if end == own:
+            return not self.is_over(value, end)
+        return value < end if self.is_above else value > end
 
     def end_of(self, level: Level) -> float | None:
         """The bound that a value must be back past for a level to end.
@@ -171,12 +207,12 @@ def _judge_one(
     reached, since = _reached(spec, standing, at)
     if reached.rank > level.rank:
         return replace(standing, level=reached, since=since)
-    if level is Level.OK or not _is_past(spec, measurement.value, level):
+    if level is Level.OK or not spec.is_past(measurement.value, level):
         return standing
     if (
         level is Level.CRITICAL
         and spec.warning_bound is not None
-        and not _is_past(spec, measurement.value, Level.WARNING)
+        and not spec.is_past(measurement.value, Level.WARNING)
     ):
         return replace(standing, level=Level.WARNING, since=at)
     return replace(standing, level=Level.OK, since=at)
@@ -203,21 +239,6 @@ def _is_lasting(
         and count >= spec.for_count
         and (at - since).total_seconds() >= spec.for_s
     )
-
-
-def _is_past(spec: ThresholdSpec, value: float, level: Level) -> bool:
-    """Whether a value is back past the end of a level.
-
-    Without a clear bound, a value on the bound is past it: it is not over any more.
-    """
-    end = spec.end_of(level)
-    if end is None:
-        # The bound was taken away while the level lasted.
-        return True
-    own = spec.critical_bound if level is Level.CRITICAL else spec.warning_bound
-    if end == own:
-        return not spec.is_over(value, end)
-    return value < end if spec.is_above else value > end
 
 
 def _change(before: Level, after: Level) -> Change | None:

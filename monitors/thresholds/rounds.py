@@ -11,10 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
-from django.utils import translation
 
 from incidents import intake
 from incidents.models import Alert, Service
@@ -22,10 +20,12 @@ from monitors import recording
 from monitors.models import Monitor, MonitorState, Threshold
 from monitors.thresholds import down_alerts, measuring, standings
 from monitors.thresholds.alerting import Case, Round, Step
-from monitors.thresholds.assessing import LOOKBACK, Assessor
+from monitors.thresholds.assessing import Assessor
+from monitors.thresholds.rhythm import LOOKBACK
 from monitors.thresholds.scopes import Scopes
 from monitors.thresholds.sentences import say_slowest_phase
 from monitors.thresholds.watched import watched_monitors
+from t4g_portal.lib.retelling import source_language
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def judge_all(*, now: datetime) -> Judgement:
         firing=firing,
         now=now,
     )
-    with translation.override(settings.PORTAL_LANGUAGE):
+    with source_language():
         cases = _cases(found, now)
     return _write_all(cases, now)
 
@@ -171,12 +171,17 @@ def _write(cases: Sequence[Case], sources: _Sources, now: datetime) -> None:
     for case in ours:
         _degrade(case, now)
     steps = [step for case in ours for step in case.steps]
-    groups = _groups_of(step.dedup_key for step in steps if step.is_over)
+    # What this round raises and ends at once has its group from being raised.
+    groups = {
+        step.dedup_key: (step.service_id, step.grouping_key)
+        for step in steps
+        if not step.is_over
+    } | _groups_of(step.dedup_key for step in steps if step.is_over)
     # The order that `incidents.intake` asks for.
     for step in sorted(
         steps,
         key=lambda step: (
-            groups.get(step.dedup_key, (step.service_id, step.grouping_key)),
+            groups.get(step.dedup_key, (0, "")),
             step.dedup_key,
         ),
     ):

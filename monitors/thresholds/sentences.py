@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop, ngettext
+from django.utils.translation import gettext_noop, ngettext, pgettext, pgettext_lazy
 
 from monitors.models import Threshold
 from monitors.thresholds.judging import Level, ThresholdSpec
@@ -66,19 +66,19 @@ _SECOND = {
     False: gettext_noop("Warning (%(priority)s) below %(bound)s%(lasting)s%(end)s."),
 }
 _PHASES = {
-    "dns": gettext_noop("DNS"),
-    "connect": gettext_noop("connect"),
-    "tls": gettext_noop("TLS"),
-    "first_byte": gettext_noop("first byte"),
-    "transfer": gettext_noop("transfer"),
+    "dns": pgettext_lazy("stored", "DNS"),
+    "connect": pgettext_lazy("stored", "connect"),
+    "tls": pgettext_lazy("stored", "TLS"),
+    "first_byte": pgettext_lazy("stored", "first byte"),
+    "transfer": pgettext_lazy("stored", "transfer"),
 }
 _TITLES = {
-    Measure.DOWN: gettext_noop("%(of)s is down"),
-    Measure.FAILURES: gettext_noop("%(of)s keeps failing"),
-    Measure.ERROR_RATIO: gettext_noop("%(of)s fails too often"),
-    Measure.LATENCY: gettext_noop("%(of)s answers slowly"),
-    Measure.TLS_DAYS: gettext_noop("The certificate of %(of)s expires soon"),
-    Measure.NO_DATA: gettext_noop("%(of)s has no data"),
+    Measure.DOWN: pgettext_lazy("stored", "%(of)s is down"),
+    Measure.FAILURES: pgettext_lazy("stored", "%(of)s keeps failing"),
+    Measure.ERROR_RATIO: pgettext_lazy("stored", "%(of)s fails too often"),
+    Measure.LATENCY: pgettext_lazy("stored", "%(of)s answers slowly"),
+    Measure.TLS_DAYS: pgettext_lazy("stored", "The certificate of %(of)s expires soon"),
+    Measure.NO_DATA: pgettext_lazy("stored", "%(of)s has no data"),
 }
 
 
@@ -148,12 +148,12 @@ def alert_title(threshold: Threshold, subject: str) -> str:
     """Say what is wrong with a subject (a monitor or a series), without figures."""
     if threshold.measure == Measure.SERIES:
         frame = (
-            _("%(of)s is too high")
+            pgettext("stored", "%(of)s is too high")
             if threshold.comparison == Threshold.Comparison.ABOVE
-            else _("%(of)s is too low")
+            else pgettext("stored", "%(of)s is too low")
         )
         return frame % {"of": subject}
-    return _(_TITLES[Measure(threshold.measure)]) % {"of": subject}
+    return str(_TITLES[Measure(threshold.measure)]) % {"of": subject}
 
 
 def alert_detail(
@@ -166,9 +166,9 @@ def alert_detail(
     if bound is None:
         return say_value(threshold.measure, value, unit)
     frame = (
-        _("%(value)s, above %(bound)s (threshold “%(name)s”)")
+        pgettext("stored", "%(value)s, above %(bound)s (threshold “%(name)s”)")
         if threshold.comparison == Threshold.Comparison.ABOVE
-        else _("%(value)s, below %(bound)s (threshold “%(name)s”)")
+        else pgettext("stored", "%(value)s, below %(bound)s (threshold “%(name)s”)")
     )
     return frame % {
         "value": say_value(threshold.measure, value, unit),
@@ -179,8 +179,8 @@ def alert_detail(
 
 def say_slowest_phase(phase: str, ms: float) -> str:
     """Say where the time goes: "Slowest phase: first byte, 1.9 s."."""
-    return _("Slowest phase: %(phase)s, %(time)s.") % {
-        "phase": _(_PHASES[phase]),
+    return pgettext("stored", "Slowest phase: %(phase)s, %(time)s.") % {
+        "phase": str(_PHASES[phase]),
         "time": _say_ms(ms),
     }
 

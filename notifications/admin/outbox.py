@@ -5,14 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, cast
 
+from csp.decorators import csp
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.http import require_safe
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
@@ -21,6 +26,7 @@ from notifications.message import UnableToReadMessage
 from notifications.models import Attempt, Notification
 from notifications.preview import preview
 from notifications.services import UnableToRetry, retry
+from t4g_portal.lib import content_policies
 from t4g_portal.lib.admin import LookOnlyAdmin
 from t4g_portal.lib.templatetags.portal import ago, ms
 
@@ -139,6 +145,33 @@ class NotificationAdmin(LookOnlyAdmin):
             "channel__secret"
         )
 
+    def get_urls(self) -> list[URLPattern]:
+        mail = path(
+            "<path:object_id>/mail/",
+            self.admin_site.admin_view(self.mail),
+            name="notifications_notification_mail",
+        )
+        return [mail, *super().get_urls()]
+
+    @method_decorator(
+        [
+            require_safe,
+            csp(content_policies.MAIL),
+            xframe_options_sameorigin,
+        ]
+    )
+    def mail(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The mail alone, for a frame of the page: it can run and load nothing."""
+        self.demand(request, "view_or_change")
+        notification = cast(Notification, self.get_object(request, object_id))
+        try:
+            html = preview(notification=notification).html
+        except UnableToReadMessage:
+            html = ""
+        if not html:
+            raise Http404
+        return HttpResponse(html)
+
     def has_retry_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("notifications.change_notification")
 
@@ -183,7 +216,12 @@ class NotificationAdmin(LookOnlyAdmin):
     @admin.display(description=_("as it was sent"))
     def as_sent(self, notification: Notification) -> str:
         try:
-            context = {"preview": preview(notification=notification)}
+            context = {
+                "preview": preview(notification=notification),
+                "mail_url": reverse(
+                    "admin:notifications_notification_mail", args=[notification.pk]
+                ),
+            }
         except UnableToReadMessage:
             context = {"raw": notification.message}
         return render_to_string("notifications/_as_sent.html", context)

@@ -14,24 +14,30 @@ from t4g_portal.configuration.report import Report
 from t4g_portal.configuration.sections import SECTIONS
 from t4g_portal.configuration.stock import Stock
 from t4g_portal.configuration.writing import Writer
+from t4g_portal.lib.history import Via, acting
 
 # Any constant number: it names the lock among those of the whole database.
 _LOCK = 0x7434675F63666731
 
 
 def import_configuration(
-    *, data: bytes, environ: Mapping[str, str], is_dry_run: bool = False
+    *,
+    data: bytes,
+    environ: Mapping[str, str],
+    is_dry_run: bool = False,
+    source: str = "",
 ) -> Report:
     """Make the database say what a file says; raises UnableToImport.
 
     A row of the file is created or brought to exactly what the file says, fields that
     it doesn't name to their defaults. Rows that the file doesn't name stay as they
     are, and so do secrets without `secret_env`, whose value `environ` gives.
-    A dry run does all of it and takes it back, so it finds every problem.
+    A dry run does all of it and takes it back, so it finds every problem. `source`: the
+    file's name, for the history.
     """
     root = document.read(data)
     reading = read_rows(root=root, sections=SECTIONS, environ=environ)
-    with transaction.atomic():
+    with transaction.atomic(), acting(via=Via.FILE, by=source):
         lock_configuration()
         stock = Stock.load(SECTIONS)
         problems = [

@@ -21,6 +21,7 @@ from t4g_portal.configuration.sections import SECTIONS
 from t4g_portal.configuration.stock import Stock
 from t4g_portal.configuration.tables import RowSpec
 from t4g_portal.configuration.writing import Writer
+from t4g_portal.lib.history import Via, acting
 from t4g_portal.lib.models import SeededKey
 
 GUIDE = Path(__file__).with_name("guide.yaml")
@@ -46,7 +47,7 @@ def seed(*, now: datetime, path: Path = GUIDE) -> Seeded:
         raise UnableToImport(reading.problems)
     if not _never_offered(reading):
         return Seeded(report=Report(sections=()))
-    with transaction.atomic():
+    with transaction.atomic(), acting(via=Via.GUIDE):
         lock_configuration()
         return _offer(_never_offered(reading), now)
 

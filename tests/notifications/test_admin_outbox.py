@@ -34,10 +34,47 @@ def test_a_kept_mail_can_be_read_and_says_that_it_never_left(admin, now, setting
 
     assert "nothing left the portal" in body
     assert "Kept, not sent" in body
-    assert 'srcdoc="&lt;!DOCTYPE html&gt;' in body
-    assert "Café fermé" in body
+    assert (
+        f'<iframe sandbox="" title="P0 · Café fermé" src="{mail_address(row)}"' in body
+    )
     assert "<script>alert(1)" not in body
     assert "Kept, not sent" in text_of(admin.get(page("notification_changelist")))
+
+
+def mail_address(row: Notification) -> str:
+    return page("notification_mail", row.pk)
+
+
+def test_a_mail_is_framed_as_it_was_sent_and_can_do_nothing(admin, now):
+    message = make_message(title="Café fermé", text="<script>alert(1)</script>")
+    row = make_notification(now=now, message=message)
+
+    answer = admin.get(mail_address(row))
+
+    assert answer.content.decode().startswith("<!DOCTYPE html>")
+    assert "Café fermé" in text_of(answer)
+    assert "<script>" not in text_of(answer)
+    policy = answer["Content-Security-Policy"].split("; ")
+    assert {"sandbox", "default-src 'none'", "frame-ancestors 'self'"} <= set(policy)
+    assert answer["X-Frame-Options"] == "SAMEORIGIN"
+
+
+def test_a_mail_is_shown_to_whom_may_see_notifications_only(client, now):
+    row = make_notification(now=now)
+    client.force_login(make_user(is_staff=True))
+
+    assert client.get(mail_address(row)).status_code == 403
+
+
+@pytest.mark.parametrize("case", ["unknown", "slack", "unreadable"])
+def test_what_is_no_mail_has_no_frame(admin, now, slack, case: str):
+    channel = make_slack_channel(slack.url) if case == "slack" else None
+    row = make_notification(now=now, **({"channel": channel} if channel else {}))
+    if case == "unreadable":
+        Notification.objects.update(message={"version": 99})
+    address = page("notification_mail", 0 if case == "unknown" else row.pk)
+
+    assert admin.get(address).status_code == 404
 
 
 def test_a_slack_message_can_be_read_with_its_attempts(admin, now, slack):

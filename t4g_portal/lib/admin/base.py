@@ -12,12 +12,20 @@ from typing import Any
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from t4g_portal.lib.access import PermissionMissing
+from t4g_portal.lib.admin.conflicts import guarded, with_lost_lines_as_new
+from t4g_portal.lib.history import is_tracked
+from t4g_portal.lib.history.reading import entries_of, read
+from t4g_portal.lib.pages import render_page
+
+_HISTORY_PER_PAGE = 100
 
 
 class PortalAdmin(ModelAdmin):  # type: ignore[misc]
@@ -27,6 +35,7 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
     show_full_result_count = False
     list_per_page = 50
     warn_unsaved_form = True
+    change_form_before_template = "admin/_seen.html"
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
@@ -77,10 +86,21 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
         if object_id is not None:
             # Unfold asks which buttons to show before Django looks for the row.
             self._check_number(unquote(object_id))
+        context = {"show_history": is_tracked(self.model), **(extra_context or {})}
         answer: HttpResponse = super().changeform_view(
-            request, object_id, form_url, extra_context
+            request, object_id, form_url, context
         )
         return answer
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Any = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        return guarded(form) if change and is_tracked(self.model) else form
 
     def delete_view(
         self,
@@ -99,8 +119,49 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         self.demand(request, "view_or_change")
-        answer: HttpResponse = super().history_view(request, object_id, extra_context)
-        return answer
+        row = self.get_object(request, unquote(object_id))
+        if not is_tracked(self.model):
+            raise Http404(
+                _("The portal writes this table itself and keeps no history.")
+            )
+        page = Paginator(entries_of(row), _HISTORY_PER_PAGE).get_page(
+            request.GET.get("page")
+        )
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        context = {
+            "opts": self.opts,
+            "original": row,
+            "page": page,
+            "entries": read(page),
+            "back_url": reverse(name, args=[row.pk]),
+            **(extra_context or {}),
+        }
+        return render_page(
+            request, "admin/history.html", context, title=str(_("History"))
+        )
+
+    def get_formset_kwargs(
+        self, request: HttpRequest, obj: Any, inline: Any, prefix: str
+    ) -> dict[str, Any]:
+        kwargs: dict[str, Any] = super().get_formset_kwargs(
+            request, obj, inline, prefix
+        )
+        if "data" in kwargs and obj.pk is not None:
+            kwargs["data"] = with_lost_lines_as_new(
+                kwargs["data"], prefix=prefix, model=inline.model
+            )
+        return kwargs
+
+    # Django's own log names fields but keeps no values; one history is enough.
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Nothing: the history has it."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Nothing: the history has it."""
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
+        """Nothing: the history has it."""
 
     def demand(self, request: HttpRequest, act: str) -> None:
         """Raise PermissionMissing unless somebody may `act`: add, change, delete, view.

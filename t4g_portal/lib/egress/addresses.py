@@ -20,7 +20,7 @@ from ipaddress import (
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext
+from django.utils.translation import pgettext
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -93,14 +93,18 @@ class BlockedAddress(Exception):
 
     def __str__(self) -> str:
         return {
-            "private": gettext("The target is on a private network"),
-            "loopback": gettext("The target is this machine itself"),
-            "metadata": gettext("The target is a link-local or metadata address"),
-            "multicast": gettext("The target is a multicast address"),
-            "unspecified": gettext("The target's address means no host"),
-            "translated": gettext("The target's address hides another address"),
-            "socket": gettext("Local sockets can't be targets"),
-        }.get(self.reason, gettext("The target is in a reserved network"))
+            "private": pgettext("stored", "The target is on a private network"),
+            "loopback": pgettext("stored", "The target is this machine itself"),
+            "metadata": pgettext(
+                "stored", "The target is a link-local or metadata address"
+            ),
+            "multicast": pgettext("stored", "The target is a multicast address"),
+            "unspecified": pgettext("stored", "The target's address means no host"),
+            "translated": pgettext(
+                "stored", "The target's address hides another address"
+            ),
+            "socket": pgettext("stored", "Local sockets can't be targets"),
+        }.get(self.reason, pgettext("stored", "The target is in a reserved network"))
 
 
 @lru_cache(maxsize=8192)

@@ -18,7 +18,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Protocol
 
-from django.utils.translation import gettext
+from django.utils.translation import pgettext
 
 from t4g_portal.lib.egress.addresses import Address, allowed_networks, check_address
 
@@ -68,10 +68,16 @@ class UnableToResolve(Exception):
     def __str__(self) -> str:
         host = self.host[:253]
         if self.code in (socket.EAI_NONAME, socket.EAI_NODATA):
-            return gettext("The name %(host)s does not exist") % {"host": host}
+            return pgettext("stored", "The name %(host)s does not exist") % {
+                "host": host
+            }
         if self.code == socket.EAI_AGAIN:
-            return gettext("No name server answered for %(host)s") % {"host": host}
-        return gettext("The name %(host)s can't be looked up") % {"host": host}
+            return pgettext("stored", "No name server answered for %(host)s") % {
+                "host": host
+            }
+        return pgettext("stored", "The name %(host)s can't be looked up") % {
+            "host": host
+        }
 
 
 @lru_cache(maxsize=1)

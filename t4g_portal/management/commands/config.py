@@ -58,7 +58,10 @@ class Command(BaseCommand):
             raise CommandError(f"{file}: {error.strerror}.") from error
         try:
             report = import_configuration(
-                data=data, environ=os.environ, is_dry_run=is_dry_run
+                data=data,
+                environ=os.environ,
+                is_dry_run=is_dry_run,
+                source="" if file == "-" else Path(file).name,
             )
         except UnableToImport as error:
             for problem in error.problems:

@@ -16,6 +16,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from t4g_portal.lib.history import Via, acting
+
 DATABASE_PATIENCE_S = 60.0
 ADMIN_NAME = "admin"
 
@@ -31,7 +33,8 @@ class Command(BaseCommand):
         self._wait_for_database()
         self._migrate()
         self._collect_static()
-        call_command("roles", verbosity=0)
+        with acting(via=Via.START):
+            call_command("roles", verbosity=0)
         if settings.PORTAL_SEED:
             call_command("seed")
         self._make_admin()
@@ -77,7 +80,8 @@ class Command(BaseCommand):
                 "`manage.py createsuperuser`."
             )
         password = secrets.token_urlsafe(12)
-        users.create_superuser(username=ADMIN_NAME, email="", password=password)
+        with acting(via=Via.START):
+            users.create_superuser(username=ADMIN_NAME, email="", password=password)
         # Printed, never logged: this is the only time anybody sees it.
         self.stdout.write(
             "\n".join(

@@ -1,0 +1,33 @@
+"""Which tables have a history: what people configure, and never what the engine owns."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import Group, User
+
+from incidents.models import PriorityRule, Service
+from monitors.models import (
+    Assertion,
+    ControlTarget,
+    MaintenanceWindow,
+    Monitor,
+    Threshold,
+)
+from notifications.models import Address, Channel, Contact
+from t4g_portal.lib.history import track
+
+
+def track_configuration() -> None:
+    """Keep the history of every table that people edit."""
+    track(Service)
+    track(PriorityRule)
+    # Whoever knows the ping key can speak for the monitor.
+    track(Monitor, secrets={"ping_key"}, left_out={"revision", "created_at"})
+    track(Assertion, part_of="monitor")
+    track(Threshold)
+    track(MaintenanceWindow)
+    track(ControlTarget)
+    track(Contact)
+    track(Address, part_of="contact")
+    track(Channel)
+    track(User, secrets={"password"}, left_out={"last_login", "date_joined"})
+    track(Group)
