@@ -6,7 +6,6 @@ Pure. Each function yields what is wrong, with the field at fault and what to do
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,21 +15,13 @@ from monitors.maintenance import UnableToRepeat, validate_recurrence
 from monitors.probes import assertions, registry
 from monitors.probes.base import AssertionSpec, UnableToParse
 from notifications.validation import validate_time_zone
+from t4g_portal.lib.faults import Fault
 
 MAX_INTERVAL_S = 366 * 86_400
 MAX_TIMEOUT_S = 120
 MIN_WINDOW_S, MAX_WINDOW_S = 60, 30 * 86_400
 # Measures that are about series, not about monitors.
 SERIES_MEASURES = frozenset({"series", "no_data"})
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One reason to refuse; `inside` names the part of a field that is an object."""
-
-    field: str
-    message: str
-    inside: str = ""
 
 
 def timing_faults(values: Mapping[str, Any]) -> Iterator[Fault]:

@@ -16,6 +16,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from t4g_portal import key_admin as key_admin
 from t4g_portal.accounts import (
     grantable_groups,
     grantable_permissions,

@@ -73,6 +73,7 @@ GROUPS: Sequence[Group] = (
         (
             Entry("auth.User", "person"),
             Entry("auth.Group", "group"),
+            Entry("cellar.ApiKey", "key"),
         ),
     ),
 )

@@ -64,6 +64,8 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "notifications.attempt":          ("v",     "v",     "",      "v"),
     "cellar.loopcycle":               ("v",     "v",     "",      "v"),
     "auditlog.logentry":              ("v",     "v",     "",      "v"),
+    "cellar.apikey":                  ("vacd",  "vacd",  "vacd",  "v"),
+    "cellar.apikeyuse":               ("v",     "v",     "v",     "v"),
     "auth.user":                      ("",      "",      "",      "v"),
     "auth.group":                     ("",      "",      "",      "v"),
 }  # fmt: skip

@@ -68,6 +68,10 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "auditlog",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "t4g_portal.lib",
     "notifications",
     "incidents",
@@ -322,6 +326,44 @@ PROBE_CONCURRENCY = env.int("PROBE_CONCURRENCY", default=1000)
 PROBE_HOST_CONCURRENCY = env.int("PROBE_HOST_CONCURRENCY", default=64)
 RESULT_RETENTION_DAYS = env.int("RESULT_RETENTION_DAYS", default=30)
 ROLLUP_RETENTION_DAYS = env.int("ROLLUP_RETENTION_DAYS", default=400)
+
+# --- REST API -------------------------------------------------------------------------
+# Requests a minute: of one key or person, and refused ones of one address.
+API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=1200)
+API_REFUSALS_PER_MINUTE = env.int("API_REFUSALS_PER_MINUTE", default=60)
+REST_FRAMEWORK = {
+    "EXCEPTION_HANDLER": "t4g_portal.lib.api.problems.handle",
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "t4g_portal.lib.api.authentication.KeyAuthentication",
+        "t4g_portal.lib.api.authentication.BrowserAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["t4g_portal.lib.api.parsing.StrictJsonParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "T4G operations portal",
+    "DESCRIPTION": "Everything one does in the portal, for programs. docs/api.md has"
+    " examples to copy.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "displayRequestDuration": True},
+    "PATH_CONVERTER_OVERRIDES": {
+        "number": {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "t4g_portal.lib.api.schema.finish",
+    ],
+}
 
 # --- Logs ---------------------------------------------------------------------------
 LOGGING = {

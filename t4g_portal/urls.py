@@ -17,5 +17,6 @@ urlpatterns = [
     path("ready", views.ready, name="ready"),
     path("csp-report", csp_reports.receive, name="csp-report"),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("api/", include("t4g_portal.api")),
     path("admin/", admin.site.urls),
 ]

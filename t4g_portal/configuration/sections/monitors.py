@@ -24,6 +24,7 @@ from t4g_portal.configuration.tables import (
     Section,
     columns,
 )
+from t4g_portal.lib import faults as lib_faults
 
 _REFERENCES = {Service: "slug", Monitor: "name"}
 
@@ -78,7 +79,7 @@ def _check_window(candidate: Candidate) -> Iterator[Fault]:
     yield from _faults(validation.window_faults(candidate.values))
 
 
-def _faults(found: Iterable[validation.Fault]) -> Iterator[Fault]:
+def _faults(found: Iterable[lib_faults.Fault]) -> Iterator[Fault]:
     for fault in found:
         yield Fault(fault.field, fault.message, inside=fault.inside)
 

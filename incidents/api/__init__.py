@@ -1,0 +1,1 @@
+"""REST resources of `incidents`: translate, then make one domain call."""

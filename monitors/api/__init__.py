@@ -1,0 +1,1 @@
+"""REST resources of `monitors`: translate, then make one domain call."""

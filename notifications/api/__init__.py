@@ -1,0 +1,1 @@
+"""REST resources of `notifications`: translate, then make one domain call."""

@@ -1,0 +1,1 @@
+"""What every resource of `/api/v1/` stands on; imports no app."""

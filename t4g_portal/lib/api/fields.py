@@ -1,0 +1,169 @@
+"""Fields that take a JSON value for what it is: "5" is no number and 1 is not true.
+
+Whoever scripts against us learns of a mistake at once, not from a wrong row.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+# RFC 3339, section 5.6.
+_MOMENT = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})"
+)
+FIRST_YEAR, LAST_YEAR = 1970, 2200
+
+
+def read_moment(text: str) -> datetime:
+    """Return an RFC 3339 time in UTC; raises ValueError for anything else."""
+    if not _MOMENT.fullmatch(text):
+        raise ValueError("not RFC 3339")
+    # Python keeps microseconds; a finer fraction is cut.
+    text = re.sub(r"(\.\d{6})\d+", r"\1", text.upper())
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("out of range") from error
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError("out of range")
+    return moment
+
+
+def write_moment(moment: datetime) -> str:
+    """Return a time as answers have it: UTC, with a Z."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class Text(serializers.CharField):
+    """A text, kept as it was sent."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("trim_whitespace", False)
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class Url(serializers.URLField):
+    """An absolute web address, or nothing."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class Slug(serializers.SlugField):
+    """Letters, digits, `-` and `_`."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class Choice(serializers.ChoiceField):
+    """One of some words."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid_choice", input=data)
+        return super().to_internal_value(data)
+
+
+class Integer(serializers.IntegerField):
+    """A whole number. 5.0 is one, as JSON Schema has it."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, float) and data.is_integer():
+            data = int(data)
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
+        return int(data)
+
+
+class Number(serializers.FloatField):
+    """A finite number."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            self.fail("invalid")
+        try:
+            number = float(data)
+        except OverflowError:
+            self.fail("invalid")
+        if not math.isfinite(number):
+            self.fail("invalid")
+        return number
+
+
+class Flag(serializers.BooleanField):
+    """True or false."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class Moment(serializers.DateTimeField):
+    """A time with its offset (RFC 3339); answers have it in UTC."""
+
+    default_error_messages = {
+        "invalid": _("Write a time with its offset, such as 2026-03-02T09:00:00Z."),
+    }
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str):
+            self.fail("invalid", format="RFC 3339")
+        try:
+            return read_moment(value)
+        except ValueError:
+            self.fail("invalid", format="RFC 3339")
+
+    def to_representation(self, value: Any) -> Any:
+        return write_moment(value)
+
+
+class Texts(serializers.ListField):
+    """A list of texts, each counted once."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("child", Text(max_length=40))
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if not isinstance(data, list):
+            self.fail("not_a_list", input_type=type(data).__name__)
+        return list(dict.fromkeys(super().to_internal_value(data)))
+
+
+class Ids(serializers.PrimaryKeyRelatedField):  # type: ignore[type-arg]
+    """The number of another row."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        if not kwargs.get("read_only"):
+            kwargs.setdefault("pk_field", Integer(min_value=1, max_value=2**63 - 1))
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("incorrect_type", data_type=type(data).__name__)
+        return super().to_internal_value(data)
+
+
+class Mapping(serializers.DictField):
+    """An object of texts."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("child", Text(max_length=200, allow_blank=True))
+        super().__init__(**kwargs)

@@ -1,0 +1,36 @@
+"""What a key may be for. A key can do no more than its scopes and its owner both can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+READ, WRITE = "read", "write"
+# Each resource belongs to one family; a view names its scope as "family:read".
+FAMILIES: Mapping[str, Any] = {
+    "services": gettext_lazy("Services"),
+    "monitors": gettext_lazy("Monitors"),
+    "thresholds": gettext_lazy("Thresholds"),
+    "maintenance": gettext_lazy("Maintenance windows"),
+    "series": gettext_lazy("Series and samples"),
+    "incidents": gettext_lazy("Incidents and priority rules"),
+    "notifications": gettext_lazy("Contacts and channels"),
+}
+
+
+def scope_names() -> list[str]:
+    """Return every scope, a family's reading before its writing."""
+    return [f"{family}:{act}" for family in FAMILIES for act in (READ, WRITE)]
+
+
+def scope_choices() -> list[tuple[str, str]]:
+    """Return (scope, label) for a form."""
+    said = {READ: _("%(what)s: read"), WRITE: _("%(what)s: write")}
+    return [
+        (f"{family}:{act}", text % {"what": label})
+        for family, label in FAMILIES.items()
+        for act, text in said.items()
+    ]
