@@ -58,6 +58,21 @@ class ResolveForm(forms.Form):
     )
 
 
+class NoteForm(forms.Form):
+    """What somebody saw or did. The service checks it, and says so in words."""
+
+    text = forms.CharField(label=_("What did you see or do?"), required=False)
+
+
+class PublicForm(forms.Form):
+    """What the status page says; the service checks it."""
+
+    message = forms.CharField(
+        label=_("What users should know"), required=False, strip=False
+    )
+    is_public = forms.BooleanField(label=_("Show on the status page"), required=False)
+
+
 class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
     """A service as the admin edits it."""
 

@@ -221,9 +221,16 @@ def _facts(story: Story) -> list[Fact]:
         facts.append(Fact(_("Who has it"), _holder(story)))
         if len(story.alerts) > 1:
             facts.append(Fact(_("Alerts"), _alert_titles(story)))
-        if story.service.runbook_url:
-            facts.append(Fact(_("Runbook"), story.service.runbook_url))
+        runbook_url = _runbook_url(story)
+        if runbook_url:
+            facts.append(Fact(_("Runbook"), runbook_url))
     return facts
+
+
+def _runbook_url(story: Story) -> str:
+    """Return the most urgent alert's own, else the service's."""
+    own = next((alert.runbook_url for alert in story.alerts if alert.runbook_url), "")
+    return own or story.service.runbook_url
 
 
 def _holder(story: Story) -> str:

@@ -95,6 +95,15 @@ def page(
     )
 
 
+def next_channels(*, incident: Incident) -> list[Channel]:
+    """Return whom the next page would go to, were it now; at most two queries."""
+    rule = escalation.rule_of(policy=incident.policy)
+    if rule.is_digest:
+        return []
+    channels, _is_fallback = _reachable(rule=rule, avoid=frozenset())
+    return channels
+
+
 def channels_that_failed(*, incident: Incident) -> set[int]:
     """Return the channels (ids) that a page for this incident died on."""
     dead = Notification.objects.filter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,7 +24,7 @@ from django.db.models import (
 from django.db.models.expressions import CombinedExpression
 from django.urls import NoReverseMatch, reverse
 
-from incidents import people, timeline
+from incidents import paging, people, timeline
 from incidents.messages import thread_key
 from incidents.models import Alert, Incident, IncidentEvent, Service
 from incidents.models.incident import IncidentQuerySet
@@ -136,13 +137,30 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """Everything below the top of the incident page."""
+class Top:
+    """The first answer of the incident page, beside the incident itself."""
 
-    alerts: list[AlertLine]
-    timeline: list[TimelineLine]
-    is_timeline_cut: bool
-    similar: list[Incident]
+    told: list[Told]
+    # Whom the next page goes to; empty where none is due.
+    next_names: list[str]
+    # What was tried last; None: nobody has written anything.
+    last_note: TimelineLine | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The timeline, the newest line first."""
+
+    lines: list[TimelineLine]
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Runbook:
+    """A page that says what to do. `title`: about which alert; empty: the service."""
+
+    url: str
+    title: str
 
 
 def open_incidents(*, filters: Filters) -> OpenIncidents:
@@ -246,6 +264,26 @@ def incident(*, pk: int) -> Incident:
     )
 
 
+def top(*, incident: Incident) -> Top:
+    """Load who was told, who is next and what was tried, four queries at most."""
+    is_due = (
+        incident.status == Incident.Status.TRIGGERED
+        and incident.next_escalation_at is not None
+    )
+    channels = paging.next_channels(incident=incident) if is_due else []
+    note = (
+        incident.events.filter(kind=IncidentEvent.Kind.NOTE)
+        .select_related("actor")
+        .order_by("-at", "-pk")
+        .first()
+    )
+    return Top(
+        told=told(incident=incident),
+        next_names=[channel.name for channel in channels],
+        last_note=_line(note) if note else None,
+    )
+
+
 def told(*, incident: Incident) -> list[Told]:
     """Say who was paged and whether it arrived, newest page of each; one query.
 
@@ -278,22 +316,29 @@ def _destination(row: Notification) -> str:
     return row.address.contact.name if row.address is not None else ""
 
 
-def story(*, incident: Incident, timeline_limit: int = MAX_TIMELINE) -> Story:
-    """Load alerts, timeline and similar incidents of the past, three queries."""
+def timeline_of(*, incident: Incident, limit: int = MAX_TIMELINE) -> Timeline:
+    """Load the timeline, one query."""
     events = list(
-        incident.events.select_related("actor").order_by("-at", "-pk")[
-            : timeline_limit + 1
-        ]
+        incident.events.select_related("actor").order_by("-at", "-pk")[: limit + 1]
     )
-    return Story(
-        alerts=_alerts(incident),
-        timeline=[_line(event) for event in events[:timeline_limit]],
-        is_timeline_cut=len(events) > timeline_limit,
-        similar=_similar(incident),
+    return Timeline(
+        lines=[_line(event) for event in events[:limit]], is_cut=len(events) > limit
     )
 
 
-def _alerts(incident: Incident) -> list[AlertLine]:
+def runbooks(*, incident: Incident, alerts: Sequence[AlertLine]) -> list[Runbook]:
+    """Return what to read, the most urgent alert's first, each page once."""
+    found: dict[str, str] = {}
+    for line in alerts:
+        if line.alert.runbook_url and line.alert.status == Alert.Status.FIRING:
+            found.setdefault(line.alert.runbook_url, line.alert.title)
+    if incident.service.runbook_url:
+        found.setdefault(incident.service.runbook_url, "")
+    return [Runbook(url=url, title=title) for url, title in found.items()]
+
+
+def alerts_of(*, incident: Incident) -> list[AlertLine]:
+    """Load the alerts, those that fire first, one query."""
     rows = incident.alerts.order_by("status", "priority", "-pk")[:MAX_ALERTS]
     return [AlertLine(alert=row, source_url=source_url(row.source)) for row in rows]
 
@@ -323,8 +368,11 @@ def _line(event: IncidentEvent) -> TimelineLine:
     )
 
 
-def _similar(incident: Incident) -> list[Incident]:
-    """Return what the service had before, the same title first, with its last note."""
+def similar(*, incident: Incident) -> list[Incident]:
+    """Load what the service had before, the same title first, with its last note.
+
+    One query.
+    """
     last_note = IncidentEvent.objects.filter(
         incident=OuterRef("pk"), kind=IncidentEvent.Kind.NOTE
     ).order_by("-at", "-pk")

@@ -200,9 +200,10 @@ def tell_public(
             % {"length": len(message), "limit": MAX_PUBLIC_MESSAGE}
         )
     with _locked(incident_id) as incident:
-        if (incident.is_public, incident.public_message) == (is_public, message):
+        is_same = incident.public_message == message
+        if is_same and incident.is_on_status_page == is_public:
             raise UnableToTellPublic(_("The status page says that already."))
-        if incident.public_message != message:
+        if not is_same:
             incident.public_message = message
             incident.public_message_at = now
         incident.is_public = is_public

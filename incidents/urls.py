@@ -15,6 +15,7 @@ urlpatterns = [
     path("<int:pk>/unacknowledge/", views.unacknowledge, name="unacknowledge"),
     path("<int:pk>/resolve/", views.resolve, name="resolve"),
     path("<int:pk>/note/", views.note, name="note"),
+    path("<int:pk>/public/", views.tell_public, name="public"),
     path("<int:pk>/snooze/", views.snooze, name="snooze"),
     path("<int:pk>/priority/", views.priority, name="priority"),
 ]

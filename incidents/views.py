@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
 from typing import Any, cast
 
 from django import forms as django_forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import conditional_page, require_POST, require_safe
 
 from incidents import queries, services
-from incidents.forms import PriorityForm, ResolveForm, SnoozeForm
+from incidents.forms import (
+    NoteForm,
+    PriorityForm,
+    PublicForm,
+    ResolveForm,
+    SnoozeForm,
+)
 from incidents.models import Incident, IncidentEvent
 from t4g_portal.lib.access import requires
 from t4g_portal.lib.pages import render_page
@@ -31,6 +41,7 @@ LONG_TIMELINE = 5000
 _TOO_MANY_DIGITS = 19
 
 _WEB = IncidentEvent.Via.WEB
+_Act = Callable[[HttpRequest, int], HttpResponse]
 
 
 @require_safe
@@ -67,31 +78,91 @@ def incident_list(request: HttpRequest) -> HttpResponse:
 @requires("incidents.view_incident")
 @conditional_page
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """What broke, how bad, since when, who is on it; `?live` is that first answer."""
+    """What broke, how bad, since when, who is on it.
+
+    `?live` is that first answer alone, `?live=alerts` and `?live=timeline` what their
+    names say.
+    """
     incident = _incident(pk)
+    part = request.GET.get("live")
+    if part is not None:
+        return _live_part(request, incident, part)
+    return _page(request, incident)
+
+
+def _live_part(request: HttpRequest, incident: Incident, part: str) -> HttpResponse:
+    context: dict[str, Any] = {"incident": incident, "now": timezone.now()}
+    if part == "alerts":
+        context["alerts"] = queries.alerts_of(incident=incident)
+        return render(request, "incidents/_alerts.html", context)
+    if part == "timeline":
+        context["timeline"] = _timeline(request, incident)
+        return render(request, "incidents/_timeline.html", context)
+    context["top"] = queries.top(incident=incident)
+    return render(request, "incidents/_top.html", context)
+
+
+def _page(
+    request: HttpRequest,
+    incident: Incident,
+    *,
+    note_form: NoteForm | None = None,
+    public_form: PublicForm | None = None,
+) -> HttpResponse:
+    """Render the page; a form that was refused keeps what was typed."""
+    alerts = queries.alerts_of(incident=incident)
+    is_refused = bool(note_form or public_form)
     context = {
         "incident": incident,
-        "told": queries.told(incident=incident),
         "now": timezone.now(),
-    }
-    if "live" in request.GET:
-        return render(request, "incidents/_top.html", context)
-    is_long = request.GET.get("timeline") == "all"
-    context |= {
-        "story": queries.story(
-            incident=incident,
-            timeline_limit=LONG_TIMELINE if is_long else queries.MAX_TIMELINE,
+        "top": queries.top(incident=incident),
+        "alerts": alerts,
+        "runbooks": queries.runbooks(incident=incident, alerts=alerts),
+        "timeline": _timeline(request, incident),
+        "is_long": _is_long(request),
+        "similar": queries.similar(incident=incident),
+        "note_form": note_form or NoteForm(),
+        "public_form": public_form
+        or PublicForm(
+            initial={
+                "message": incident.public_message,
+                # Whoever opens it wants to tell something.
+                "is_public": True,
+            }
         ),
         "snooze_form": SnoozeForm(),
         "priority_form": PriorityForm(initial={"priority": incident.priority}),
+        "has_status_page": settings.PORTAL_PUBLIC_STATUS and incident.service.is_public,
         "max_note": services.MAX_NOTE,
+        "max_public_message": services.MAX_PUBLIC_MESSAGE,
     }
-    title = _("Incident #%(number)d") % {"number": incident.pk}
-    return render_page(request, "incidents/detail.html", context, title=title)
+    return render_page(
+        request,
+        "incidents/detail.html",
+        context,
+        title=_("Incident #%(number)d") % {"number": incident.pk},
+        status=422 if is_refused else 200,
+    )
 
 
-@require_POST
-@requires("incidents.change_incident")
+def _acting(view: _Act) -> _Act:
+    """Let a button be pressed by whoever may act, and by POST alone.
+
+    Whoever was signed out meanwhile comes back to the page that has the button.
+    """
+    guarded = requires("incidents.change_incident")(view)
+
+    @require_POST
+    @wraps(guarded)
+    def answer(request: HttpRequest, pk: int) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return redirect_to_login(reverse("incidents:detail", args=[pk]))
+        return guarded(request, pk)
+
+    return answer
+
+
+@_acting
 def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     """Take the incident."""
     return _act(
@@ -102,8 +173,7 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-@require_POST
-@requires("incidents.change_incident")
+@_acting
 def unacknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     """Give the incident back."""
     return _act(
@@ -114,8 +184,7 @@ def unacknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-@require_POST
-@requires("incidents.change_incident")
+@_acting
 def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     """Declare the incident over."""
     form = ResolveForm(request.POST)
@@ -130,22 +199,46 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-@require_POST
-@requires("incidents.change_incident")
+@_acting
 def note(request: HttpRequest, pk: int) -> HttpResponse:
     """Add a note to the timeline."""
-    return _act(
+    form = NoteForm({"text": _typed(request, "text")})
+    incident = _incident(pk)
+    form.is_valid()
+    try:
+        services.add_note(incident_id=pk, **form.cleaned_data, **_actor(request))
+    except services.UnableToAddNote as error:
+        form.add_error("text", str(error))
+        return _page(request, incident, note_form=form)
+    messages.success(request, _("Note added."))
+    return redirect("incidents:detail", pk=pk)
+
+
+@_acting
+def tell_public(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say on the status page what users should know."""
+    typed = {
+        "message": _typed(request, "message"),
+        "is_public": request.POST.get("is_public", ""),
+    }
+    form = PublicForm(typed)
+    incident = _incident(pk)
+    form.is_valid()
+    try:
+        services.tell_public(incident_id=pk, **form.cleaned_data, **_actor(request))
+    except services.UnableToTellPublic as error:
+        form.add_error("message", str(error))
+        return _page(request, incident, public_form=form)
+    messages.success(
         request,
-        pk,
-        lambda: services.add_note(
-            incident_id=pk, text=request.POST.get("text", ""), **_actor(request)
-        ),
-        _("Note added."),
+        _("The status page shows it.")
+        if form.cleaned_data["is_public"]
+        else _("The status page does not show it."),
     )
+    return redirect("incidents:detail", pk=pk)
 
 
-@require_POST
-@requires("incidents.change_incident")
+@_acting
 def snooze(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep the incident quiet for a while."""
     form = SnoozeForm(request.POST)
@@ -163,8 +256,7 @@ def snooze(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-@require_POST
-@requires("incidents.change_incident")
+@_acting
 def priority(request: HttpRequest, pk: int) -> HttpResponse:
     """Change how urgent the incident is."""
     form = PriorityForm(request.POST)
@@ -212,11 +304,25 @@ def _actor(request: HttpRequest) -> dict[str, Any]:
     return {"user": cast(User, request.user), "via": _WEB, "now": timezone.now()}
 
 
+def _typed(request: HttpRequest, name: str) -> str:
+    """Return a text without NUL, which no column and no form takes."""
+    return request.POST.get(name, "").replace("\x00", "")
+
+
 def _incident(pk: int) -> Incident:
     try:
         return queries.incident(pk=pk)
     except Incident.DoesNotExist as error:
         raise Http404 from error
+
+
+def _is_long(request: HttpRequest) -> bool:
+    return request.GET.get("timeline") == "all"
+
+
+def _timeline(request: HttpRequest, incident: Incident) -> queries.Timeline:
+    limit = LONG_TIMELINE if _is_long(request) else queries.MAX_TIMELINE
+    return queries.timeline_of(incident=incident, limit=limit)
 
 
 def _query(request: HttpRequest) -> str:

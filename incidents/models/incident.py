@@ -22,6 +22,12 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
         """Not resolved."""
         return self.exclude(status=Incident.Status.RESOLVED)
 
+    def public(self) -> IncidentQuerySet:
+        """Those on the status page; `is_on_status_page` for many."""
+        return self.filter(service__is_public=True, is_public=True).exclude(
+            priority=Priority.P3, is_publicity_pinned=False
+        )
+
 
 class Incident(models.Model):
     """One problem of one service; it groups the alerts that share a grouping key.
@@ -138,6 +144,15 @@ class Incident(models.Model):
     def is_open(self) -> bool:
         """Whether somebody may still have to act."""
         return self.status != self.Status.RESOLVED
+
+    @property
+    def is_on_status_page(self) -> bool:
+        """Whether the status page shows it.
+
+        P3 is read tomorrow by us, of no effect on users; unless a person says so.
+        """
+        is_felt = self.priority != Priority.P3 or self.is_publicity_pinned
+        return self.service.is_public and self.is_public and is_felt
 
     @property
     def length(self) -> timedelta | None:

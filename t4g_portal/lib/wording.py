@@ -81,6 +81,22 @@ def clock(moment: datetime, *, now: datetime) -> str:
     return date_format(local, "j M Y, H:i")
 
 
+def minute(moment: datetime, *, now: datetime) -> str:
+    """Say a moment as `clock` does, without seconds: "14:02", "28 Feb, 14:02"."""
+    local, today = timezone.localtime(moment), timezone.localtime(now)
+    if local.date() == today.date():
+        return date_format(local, "H:i")
+    return clock(moment, now=now)
+
+
+def minute_span(start: datetime, end: datetime, *, now: datetime) -> str:
+    """Say a stretch of time without seconds: "14:02 – 14:05", "28 Feb, 14:02 – 14:05"."""
+    first, last = timezone.localtime(start), timezone.localtime(end)
+    is_one_day = first.date() == last.date()
+    ended = date_format(last, "H:i") if is_one_day else minute(end, now=now)
+    return f"{minute(start, now=now)} – {ended}"
+
+
 def span(start: datetime, end: datetime, *, now: datetime) -> str:
     """Say a stretch of time: "14:02:10 – 14:05:00", "28 Feb, 14:02 – 14:05"."""
     first, last = timezone.localtime(start), timezone.localtime(end)

@@ -85,9 +85,7 @@ def _shown() -> IncidentQuerySet:
     """Return what the public may know of."""
     alerts = Alert.objects.filter(incident=OuterRef("pk"))
     return (
-        Incident.objects.filter(service__is_public=True, is_public=True)
-        # Read tomorrow by us, of no effect on users; unless a person says so.
-        .exclude(priority=Priority.P3, is_publicity_pinned=False)
+        Incident.objects.public()
         .select_related("service")
         .annotate(
             has_down=Exists(down_alerts.among(alerts)),

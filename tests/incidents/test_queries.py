@@ -11,7 +11,7 @@ from incidents import intake, queries, services
 from incidents.advancing import advance_due
 from incidents.models import Incident
 from incidents.queries import Filters
-from notifications.models import Notification
+from notifications.models import Channel, Notification
 from tests.factories import (
     make_channel,
     make_monitor,
@@ -195,7 +195,7 @@ def test_similar_incidents_are_of_the_service_with_the_same_title_first(now):
     end(make_incident(now=now), now)
     incident = make_incident(now=later + timedelta(days=1), service=service)
 
-    similar: list[Any] = list(queries.story(incident=incident).similar)
+    similar: list[Any] = list(queries.similar(incident=incident))
 
     assert similar == [same, other]
     assert similar[0].last_note == "Restarted it."
@@ -205,10 +205,10 @@ def test_timeline_is_newest_first_and_says_when_it_is_cut(now):
     incident = make_incident(now=now, dedup_key="k")
     end(incident, now + MINUTE)
 
-    story = queries.story(incident=incident, timeline_limit=2)
+    timeline = queries.timeline_of(incident=incident, limit=2)
 
-    assert [line.kind for line in story.timeline] == ["resolved", "alert_resolved"]
-    assert story.is_timeline_cut
+    assert [line.kind for line in timeline.lines] == ["resolved", "alert_resolved"]
+    assert timeline.is_cut
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_monitor_that_raised_an_alert_is_linked(now):
     monitor = make_monitor()
     incident = make_incident(now=now, source=f"monitor:{monitor.pk}")
 
-    (line,) = queries.story(incident=incident).alerts
+    (line,) = queries.alerts_of(incident=incident)
 
     assert line.source_url == f"/monitors/{monitor.pk}/"
 
@@ -237,10 +237,63 @@ def test_page_costs_the_same_however_long_its_story(now, django_assert_num_queri
             incident_id=incident.pk, user=user, via="web", now=now, text=str(number)
         )
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(7):
         loaded: Any = queries.incident(pk=incident.pk)
         assert loaded.firing_count == 21
-        assert len(queries.told(incident=loaded)) == 3
-        story = queries.story(incident=loaded)
-        assert {line.who for line in story.timeline} == {"", user.username}
-        assert len(story.alerts) == 20
+        top = queries.top(incident=loaded)
+        assert len(top.told) == len(top.next_names) == 3
+        timeline = queries.timeline_of(incident=loaded)
+        assert {line.who for line in timeline.lines} == {"", user.username}
+        assert len(queries.alerts_of(incident=loaded)) == 20
+        assert queries.similar(incident=loaded) == []
+
+
+def test_next_page_is_said_to_go_where_it_goes(now):
+    first, second = make_channel(name="Slack"), make_channel(name="Mail")
+    make_priority_rules(first, second)
+    incident = make_incident(now=now)
+    Channel.objects.filter(pk=second.pk).update(is_enabled=False)
+
+    said = queries.top(incident=queries.incident(pk=incident.pk)).next_names
+    advance_due(now=now + 5 * MINUTE)
+
+    last = incident.events.filter(kind="escalated").latest("pk")
+    assert said == last.data["channels"] == ["Slack"]
+
+
+def test_nobody_is_next_once_somebody_has_it(now):
+    make_priority_rules(make_channel())
+    incident = make_incident(now=now)
+    services.acknowledge(incident_id=incident.pk, user=make_user(), via="web", now=now)
+
+    assert queries.top(incident=queries.incident(pk=incident.pk)).next_names == []
+
+
+def test_runbooks_are_those_of_what_fires_then_the_services(now):
+    service = make_service(runbook_url="https://wiki.example.org/service")
+    for key, title, name in (
+        ("a", "Slow", "slow"),
+        ("b", "Down", "down"),
+        ("c", "Over", "over"),
+        ("d", "Down too", "down"),
+    ):
+        make_alert(
+            now=now,
+            service=service,
+            dedup_key=key,
+            title=title,
+            priority="p1" if name == "slow" else "p0",
+            runbook_url=f"https://wiki.example.org/{name}",
+        )
+    intake.resolve(dedup_key="c", now=now)
+    incident = Incident.objects.get()
+
+    found = queries.runbooks(
+        incident=incident, alerts=queries.alerts_of(incident=incident)
+    )
+
+    assert [(runbook.url.rpartition("/")[2], runbook.title) for runbook in found] == [
+        ("down", "Down too"),
+        ("slow", "Slow"),
+        ("service", ""),
+    ]

@@ -27,7 +27,15 @@ pytestmark = pytest.mark.django_db
 
 MINUTE = timedelta(minutes=1)
 HOSTILE = "<script>alert(1)</script>"
-ACTS = ["acknowledge", "unacknowledge", "resolve", "note", "snooze", "priority"]
+ACTS = [
+    "acknowledge",
+    "unacknowledge",
+    "resolve",
+    "note",
+    "public",
+    "snooze",
+    "priority",
+]
 
 
 @pytest.fixture
@@ -82,7 +90,9 @@ def test_buttons_ask_for_a_login(client, now, name):
 
     response = client.post(address(name, incident))
 
+    # Back to the page that has the button, which answers a GET.
     assert "/login/" in response.url
+    assert response.url.endswith(f"?next={address('detail', incident)}")
     assert incident.events.count() == reread(incident).events.count()
     assert reread(incident).status == Incident.Status.TRIGGERED
 
@@ -245,7 +255,8 @@ def test_resolved_page_says_when_it_ended_and_offers_only_notes(reader, now):
 
     assert "It ended by itself." in text
     assert "Add note" in text
-    assert "inc-acts" not in text
+    for act in ("resolve", "snooze", "priority", "unacknowledge"):
+        assert address(act, incident) not in text
     assert "inc-acknowledge-button" not in text
 
 
@@ -306,9 +317,9 @@ def test_page_costs_a_fixed_number_of_queries(reader, now, django_assert_num_que
         make_alert(now=now, service=incident.service)
     reader.get(address("detail", incident))
 
-    # Session, user and what they may do; the incident, who was told, alerts,
-    # timeline, similar incidents.
-    with django_assert_num_queries(9):
+    # Session, user and what they may do; the incident, who was told, who is next, the
+    # last note, alerts, timeline, similar incidents.
+    with django_assert_num_queries(11):
         reader.get(address("detail", incident))
 
 
@@ -387,7 +398,11 @@ def test_unusable_note_is_refused_in_words(reader, now, form):
 
     response = reader.post(address("note", incident), form)
 
-    assert said(response)[0].startswith("The note ")
+    assert response.status_code == 422
+    page = response.content.decode()
+    assert 'id="inc-note-error">The note ' in page
+    # What was typed is still there.
+    assert form.get("text", "").strip() in page
     assert not incident.events.filter(kind="note").exists()
 
 
@@ -449,3 +464,110 @@ def test_who_only_looks_is_told_what_to_ask_for(client, now):
 
     assert answer.status_code == 403
     assert reread(incident).status == Incident.Status.TRIGGERED
+
+
+def test_who_may_look_sees_no_button_and_may_press_none(client, now):
+    client.force_login(make_user(role=MANAGER))
+    incident = make_incident(now=now)
+
+    text = text_of(client.get(address("detail", incident)))
+
+    for act in ACTS:
+        assert address(act, incident) not in text
+        assert client.post(address(act, incident)).status_code == 403
+    assert reread(incident).status == Incident.Status.TRIGGERED
+
+
+def test_page_says_what_was_tried_and_who_is_told_next(reader, user, now):
+    make_priority_rules(make_channel(name="Ops channel"))
+    incident = make_incident(now=now)
+    services.add_note(
+        incident_id=incident.pk, **acting(user, now, text="Restarted it, no change.")
+    )
+
+    text = text_of(reader.get(f"{address('detail', incident)}?live"))
+
+    assert "Last note, Ada Lovelace" in text
+    assert "Restarted it, no change." in text
+    assert ", to Ops channel." in text
+
+
+def test_page_leads_to_the_runbook_of_whatever_raised_it(reader, now):
+    runbook = "https://wiki.example.org/login"
+    incident = make_incident(now=now, runbook_url=runbook)
+
+    assert f'href="{runbook}"' in text_of(reader.get(address("detail", incident)))
+
+
+@pytest.mark.parametrize("part", ["", "alerts", "timeline", "\x00", "lost"])
+def test_each_live_part_is_sent_again_only_when_it_changed(reader, now, part):
+    incident = make_incident(now=now - timedelta(days=3))
+    url = f"{address('detail', incident)}?live={part}"
+
+    first = reader.get(url)
+
+    assert "<html" not in text_of(first)
+    again = reader.get(url, headers={"if-none-match": first["ETag"]})
+    assert again.status_code == 304
+
+
+def test_public_is_told_on_the_page(reader, now):
+    incident = make_incident(now=now)
+
+    response = reader.post(
+        address("public", incident), {"message": "Back at noon.", "is_public": "on"}
+    )
+
+    assert said(response) == ["The status page shows it."]
+    assert reread(incident).public_message == "Back at noon."
+
+
+def test_incident_is_taken_off_the_status_page(reader, now):
+    incident = make_incident(now=now)
+
+    response = reader.post(address("public", incident), {"message": ""})
+
+    assert said(response) == ["The status page does not show it."]
+    assert not reread(incident).is_public
+
+
+def test_public_message_that_is_refused_is_kept_as_it_was_typed(reader, now):
+    incident = make_incident(now=now)
+    typed = "Back at noon.\x00 " + "m" * 1000
+
+    response = reader.post(
+        address("public", incident), {"message": typed, "is_public": "on"}
+    )
+
+    assert response.status_code == 422
+    page = response.content.decode()
+    assert "Back at noon. mmm" in page
+    assert "1014 characters; 1000 fit" in page
+    assert reread(incident).public_message == ""
+
+
+def test_service_that_is_not_public_offers_nothing_to_tell(reader, now):
+    incident = make_incident(now=now, service=make_service(is_public=False))
+
+    assert "Tell the public" not in text_of(reader.get(address("detail", incident)))
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"text=%00&message=%00&minutes=%00&priority=%00&even_if_firing=%00",
+        b"text=%FF%FE&message=%FF&minutes=1e9&priority=p0%0d&is_public=maybe",
+        b"minutes=" + b"9" * 5000,
+        b"&&&===%%%",
+    ],
+)
+def test_strange_forms_get_an_answer(reader, now, act, body):
+    incident = make_incident(now=now)
+
+    answer = reader.post(
+        address(act, incident), body, content_type="application/x-www-form-urlencoded"
+    )
+
+    assert answer.status_code in {302, 422}

@@ -107,6 +107,20 @@ def test_span_says_a_day_once(start: datetime, minutes: int, said: str):
 
 
 @pytest.mark.parametrize(
+    ("start", "minutes", "said"),
+    [
+        (NOW, 3, "14:02 – 14:05"),
+        (NOW + timedelta(days=1), 60, "3 Mar, 14:02 – 15:02"),
+        (NOW, 1440, "14:02 – 3 Mar, 14:02"),
+    ],
+)
+def test_minute_span_has_no_seconds(start: datetime, minutes: int, said: str):
+    with timezone.override("Europe/Paris"):
+        end = start + timedelta(minutes=minutes)
+        assert wording.minute_span(start, end, now=NOW) == said
+
+
+@pytest.mark.parametrize(
     ("value", "said"),
     [
         (None, "–"),

@@ -111,8 +111,8 @@ def test_page_says_what_is_affected_since_when_and_what_we_do(client: Client, no
     words = words_of(client)
 
     assert "Backend is not available" in words
-    assert "Backend Not available Since 09:56:00 . We are working on it." in words
-    assert "API Limited Since 09:34:00 . We have noticed it." in words
+    assert "Backend Not available Since 09:56 . We are working on it." in words
+    assert "API Limited Since 09:34 . We have noticed it." in words
     assert "1 Mar, 20:00 , resolved after 3 min." in words
     assert "as of 10:00 CET" in words
 

@@ -36,14 +36,32 @@ def clock(moment: datetime | None, now: datetime | None = None) -> str:
     return _time(moment, wording.clock(moment, now=now or timezone.now()))
 
 
+@register.filter
+def minute(moment: datetime | None, now: datetime | None = None) -> str:
+    """`{{ at|minute }}`: "14:02" today, "28 Feb, 14:02" before."""
+    if not moment:
+        return wording.NOTHING
+    return _time(moment, wording.minute(moment, now=now or timezone.now()))
+
+
 @register.simple_tag
 def span(start: datetime, end: datetime, now: datetime) -> SafeString:
     """`{% span start end now %}`: "28 Feb, 14:02 – 14:05", both in full in the title."""
+    return _span(start, end, wording.span(start, end, now=now))
+
+
+@register.simple_tag
+def minute_span(start: datetime, end: datetime, now: datetime) -> SafeString:
+    """`{% minute_span start end now %}`: the same, never with seconds."""
+    return _span(start, end, wording.minute_span(start, end, now=now))
+
+
+def _span(start: datetime, end: datetime, text: str) -> SafeString:
     return format_html(
         '<span title="{} – {}">{}</span>',
         wording.absolute(start),
         wording.absolute(end),
-        wording.span(start, end, now=now),
+        text,
     )
 
 
