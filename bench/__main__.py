@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from bench import grouping, heartbeats, paging, probing
+from bench import grouping, heartbeats, pages, paging, probing
 from bench.figures import Figure, keep, show
 
 MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
@@ -16,6 +16,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
     "grouping": grouping.grouping,
     "paging": paging.paging,
     "heartbeats": heartbeats.heartbeats,
+    "pages": pages.pages,
     "idle": probing.idle,
     "sustained": probing.sustained,
 }

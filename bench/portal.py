@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _GUIDE = ROOT / "t4g_portal" / "configuration" / "guide.yaml"
 _START_S = 120
 # Whatever the caller's are, a test's included.
-_OWN_SETTINGS = {
+OWN_SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "t4g_portal.settings",
     "PORTAL_ENV_FILE": os.devnull,
 }
@@ -125,7 +125,7 @@ def manage(portal: Portal, *arguments: str, **environment: str) -> str:
             **os.environ,
             "PORTAL_SEED": "off",
             "PORTAL_DATA_DIR": str(portal.data_dir),
-            **_OWN_SETTINGS,
+            **OWN_SETTINGS,
             **environment,
         },
         capture_output=True,
@@ -148,7 +148,7 @@ def start(directory: Path, **environment: str) -> Iterator[Portal]:
             **os.environ,
             "PORTAL_DATA_DIR": str(directory / "data"),
             "PORT": str(port),
-            **_OWN_SETTINGS,
+            **OWN_SETTINGS,
             **environment,
         },
         stdout=log,

@@ -10,6 +10,7 @@ app_name = "monitors"
 
 urlpatterns = [
     path("monitors/", views.monitor_list, name="list"),
+    path("monitors/bulk/", views.monitor_bulk, name="bulk"),
     path("monitors/<int:pk>/", views.monitor_detail, name="detail"),
     path("monitors/<int:pk>/probe/", probe_now_views.probe_now_page, name="probe_now"),
     path("", include("monitors.heartbeats.urls")),

@@ -3,68 +3,85 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-from django.views.decorators.http import conditional_page, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
+from monitors import bulk
 from monitors.models import Monitor, Threshold
 from monitors.pages.chart import Bound, Mark, latency_chart
-from monitors.queries.latency import LENGTHS
+from monitors.pages.ranges import REACHES, asked_for
 from monitors.queries.listing import STATES, Wanted, list_monitors
-from monitors.queries.page import MonitorPage, monitor_page, monitor_top
+from monitors.queries.page import (
+    MonitorPage,
+    monitor_page,
+    monitor_record,
+    monitor_top,
+)
 from t4g_portal.lib.access import requires
+from t4g_portal.lib.live import live_response
 from t4g_portal.lib.pages import render_page
 from t4g_portal.lib.retelling import retold
 
-REACHES = (
-    ("24h", gettext_lazy("24 h")),
-    ("7d", gettext_lazy("7 d")),
-    ("30d", gettext_lazy("30 d")),
-    ("90d", gettext_lazy("90 d")),
-)
 _MAX_TEXT = 200
 
 
 @require_safe
 @requires("monitors.view_monitor")
-@conditional_page
 def monitor_list(request: HttpRequest) -> HttpResponse:
     """Every monitor, what needs a look first; `?live` is the part that refreshes."""
     now = timezone.now()
     wanted = _wanted(request)
+    query = _query(request, without=("live",))
     context = {
         "listing": list_monitors(
             wanted=wanted, page_number=request.GET.get("page", 1), now=now
         ),
         "wanted": wanted,
-        "states": STATES,
         "kinds": Monitor._meta.get_field("kind").flatchoices,
         "now": now,
-        "query": _query(request, without=("live",)),
+        "bulk_actions": bulk.choices(request),
+        "uptime_formula": _("(up + degraded) ÷ (up + degraded + down), rounded down"),
+        "query": query,
         "query_without_state": _query(request, without=("live", "state", "page")),
         "query_without_page": _query(request, without=("live", "page")),
+        "live_url": f"?{query}&live" if query else "?live",
     }
     if "live" in request.GET:
-        return render(request, "monitors/_list.html", context)
+        return live_response(request, "monitors/_list.html", context)
     return render_page(request, "monitors/list.html", context, title=_("Monitors"))
+
+
+@require_POST
+@requires("monitors.change_monitor")
+def monitor_bulk(request: HttpRequest) -> HttpResponse:
+    """Do what the admin can do with several monitors; then back to the list."""
+    answer = bulk.perform(request)
+    return answer or redirect(_back(request))
 
 
 @require_safe
 @requires("monitors.view_monitor")
-@conditional_page
 def monitor_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """One monitor: how it is, since when and why; `?live` is its top alone."""
+    """One monitor: how it is, since when and why.
+
+    `?live=top` and `?live=record` are the parts that refresh.
+    """
     now = timezone.now()
-    asked = request.GET.get("range", "")
-    reach = asked if asked in LENGTHS else "24h"
+    reach, form = asked_for(query=request.GET, now=now)
+    live = request.GET.get("live")
     try:
-        if "live" in request.GET:
+        if live == "record":
+            record = monitor_record(monitor_id=pk, reach=reach, now=now)
+            return live_response(
+                request, "monitors/_record.html", {"record": record, "now": now}
+            )
+        if live is not None:
             top = monitor_top(monitor_id=pk, now=now)
-            return render(request, "monitors/_top.html", {"top": top})
+            return live_response(request, "monitors/_top.html", {"top": top})
         page = monitor_page(monitor_id=pk, reach=reach, now=now)
     except Monitor.DoesNotExist as error:
         raise Http404 from error
@@ -72,15 +89,30 @@ def monitor_detail(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "page": page,
         "top": page.top,
+        "record": page.record,
+        "now": now,
         "bounds": bounds,
-        "chart": latency_chart(latency=page.latency, marks=_marks(page), bounds=bounds),
+        "chart": latency_chart(
+            latency=page.latency, marks=_marks(page), bounds=bounds, reach=reach.key
+        ),
         "reaches": REACHES,
+        "range_form": form,
+        "record_url": f"?{_query(request, without=('live',))}&live=record",
+        "is_changeable": request.user.has_perm("monitors.change_monitor"),
         "ping_url": settings.PORTAL_URL
         + reverse("monitors:ping", args=[page.top.monitor.ping_key]),
     }
     return render_page(
         request, "monitors/detail.html", context, title=page.top.monitor.name
     )
+
+
+def _back(request: HttpRequest) -> str:
+    """Return the list as it was filtered, or the page of the monitor it was about."""
+    back = request.POST.get("back", "")
+    if back.isdecimal() and len(back) < 19:
+        return reverse("monitors:detail", args=[int(back)])
+    return f"{reverse('monitors:list')}?{QueryDict(back).urlencode()}"
 
 
 def _marks(page: MonitorPage) -> list[Mark]:

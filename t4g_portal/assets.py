@@ -17,14 +17,19 @@ def stylesheet(request: HttpRequest) -> str:
     return static("portal/portal.css")
 
 
-def shell_script(request: HttpRequest) -> str:
-    """Return the address of what settles the shell's libraries."""
-    return static("portal/shell.js")
-
-
 def live_script(request: HttpRequest) -> str:
     """Return the address of what keeps pages fresh."""
     return static("portal/live.js")
+
+
+def tips_script(request: HttpRequest) -> str:
+    """Return the address of what shows the words behind pictures."""
+    return static("portal/tips.js")
+
+
+def shell_script(request: HttpRequest) -> str:
+    """Return the address of the small things of every page."""
+    return static("portal/shell.js")
 
 
 def icon(request: HttpRequest) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -14,6 +14,7 @@ from t4g_portal.lib import wording
 
 # So many services are named; more are counted.
 _NAMED_COUNT = 3
+_MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,17 @@ def _trouble(status: Status, hit: Sequence[ServiceLine], now: datetime) -> str:
         said = _("%(names)s %(status)s for %(length)s") % {
             "names": names,
             "status": word,
-            "length": wording.duration(now - since),
+            "length": wording.duration(_coarse(now - since)),
         }
     if status == Status.UNKNOWN:
         return _("%(said)s: nobody has looked") % {"said": said}
     who = _who(hit)
     return f"{said}, {who}" if who else said
+
+
+def _coarse(length: timedelta) -> timedelta:
+    """Whole minutes after the first one: a sentence that ticks is not read."""
+    return length - length % _MINUTE if length >= _MINUTE else length
 
 
 def _who(hit: Sequence[ServiceLine]) -> str:

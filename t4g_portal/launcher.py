@@ -97,16 +97,7 @@ def _supervisor(plan: Plan) -> Supervisor:
         _clear_ticks(Path(plan.data_dir) / "broker")
     python = [sys.executable]
     programs = {
-        "web": [
-            *[*python, "-m", "granian", "--interface", "wsgi", "--no-ws"],
-            *["--host", plan.host, "--port", str(plan.port), "--http", "1"],
-            *["--workers", "1", "--blocking-threads", "4"],
-            # A thread that ends takes its database connection along.
-            *["--blocking-threads-idle-timeout", "600"],
-            *["--respawn-failed-workers", "--no-access-log"],
-            *["--log-level", "warning"],
-            "t4g_portal.wsgi:application",
-        ],
+        "web": [*python, *web_program(host=plan.host, port=plan.port)],
         "worker": [
             # In a container we are root; only JSON is accepted, so nothing is at stake.
             *[*python, "-W", "ignore:You're running the worker with superuser"],
@@ -132,6 +123,20 @@ def _supervisor(plan: Plan) -> Supervisor:
         greeting=f"The portal is at http://{_printable(plan.host)}:{plan.port}/"
         "  (Ctrl-C stops it)",
     )
+
+
+def web_program(*, host: str, port: int) -> list[str]:
+    """Return what Python runs to serve the portal at an address."""
+    return [
+        *["-m", "granian", "--interface", "wsgi", "--no-ws"],
+        *["--host", host, "--port", str(port), "--http", "1"],
+        *["--workers", "1", "--blocking-threads", "4"],
+        # A thread that ends takes its database connection along.
+        *["--blocking-threads-idle-timeout", "600"],
+        *["--respawn-failed-workers", "--no-access-log"],
+        *["--log-level", "warning"],
+        "t4g_portal.wsgi:application",
+    ]
 
 
 @contextlib.contextmanager

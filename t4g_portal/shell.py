@@ -19,7 +19,11 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": False,
     "BORDER_RADIUS": "8px",
     "STYLES": ["t4g_portal.assets.stylesheet"],
-    "SCRIPTS": ["t4g_portal.assets.shell_script", "t4g_portal.assets.live_script"],
+    "SCRIPTS": [
+        "t4g_portal.assets.shell_script",
+        "t4g_portal.assets.live_script",
+        "t4g_portal.assets.tips_script",
+    ],
     "GLOBAL_CALLBACK": "t4g_portal.trust.content_policy.in_shell",
     "SIDEBAR": {
         "show_search": False,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import conditional_page, require_safe
+from django.views.decorators.http import require_safe
 
 from t4g_portal.lib.access import requires
+from t4g_portal.lib.live import live_response
 from t4g_portal.lib.pages import render_page
 from t4g_portal.overview import overview
 from t4g_portal.ready import readiness
@@ -17,12 +17,11 @@ from t4g_portal.ready import readiness
 
 @require_safe
 @requires("incidents.view_incident", "monitors.view_monitor")
-@conditional_page
 def home(request: HttpRequest) -> HttpResponse:
     """The overview; `?live` is the part of it that refreshes itself."""
     context = {"overview": overview(now=timezone.now())}
     if "live" in request.GET:
-        return render(request, "portal/_overview.html", context)
+        return live_response(request, "portal/_overview.html", context)
     return render_page(request, "portal/home.html", context, title=_("Overview"))
 
 

@@ -71,6 +71,8 @@ class Alert(models.Model):
                 name="incidents_alert_priority_known",
             ),
         ]
+        # The page of what raised it.
+        indexes = [models.Index(fields=["source"], name="incidents_alert_source")]
 
     def __str__(self) -> str:
         return f"#{self.pk} {retold(self.title)}"

@@ -1,4 +1,4 @@
-"""The latency picture: phases stacked, p95 as a line, gaps as gaps. Pure.
+"""The latency picture: phases stacked, percentiles as lines, gaps as gaps. Pure.
 
 Drawn in a box that is stretched to the page's width, so words stand outside of it.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
@@ -23,7 +23,13 @@ from t4g_portal.lib import wording
 WIDTH = 1000
 HEIGHT = 220
 # Stretches between the words below; each is a round length of time.
-_TICK_COUNTS = {1: 4, 7: 7, 30: 6, 90: 6}
+_TICK_COUNTS = {"24h": 4, "7d": 7, "30d": 6, "90d": 6, "1y": 5}
+_CUSTOM_TICK_COUNT = 4
+# A day has hours below it, more has days.
+_SHORT = timedelta(days=2)
+# The highest p99s may leave the picture rather than flatten it.
+_P99_SHARE = 1.2
+_LINES = ("p50", "p95", "p99")
 _FOOT = 5
 # A bound further away than that from what was measured would flatten the picture.
 _FAR = 1.25
@@ -59,9 +65,13 @@ class Chart:
 
 
 def latency_chart(
-    *, latency: Latency, marks: Sequence[Mark], bounds: Sequence[Bound]
+    *,
+    latency: Latency,
+    marks: Sequence[Mark],
+    bounds: Sequence[Bound],
+    reach: str = "24h",
 ) -> Chart | None:
-    """Draw latencies; None when nothing was measured."""
+    """Draw latencies; None when nothing was measured. `reach`: a `Reach.key`."""
     drawn = [line for line in latency.bins if line.quantiles is not None]
     if not drawn:
         return None
@@ -70,10 +80,13 @@ def latency_chart(
     shapes = [
         *_failures(latency.bins, scale),
         *_phases(drawn, scale),
-        *_p95(drawn, scale),
+        *(_line(name, drawn, scale) for name in _LINES),
         *(_bound(bound, scale) for bound in bounds if bound.ms <= top),
-        *_titles(latency, scale),
-        *(_mark(mark, scale) for mark in marks if mark.at >= latency.start),
+        *(
+            _mark(mark, scale)
+            for mark in marks
+            if latency.start <= mark.at < latency.end
+        ),
     ]
     label = _("Latency from %(start)s to %(end)s") % {
         "start": wording.absolute(latency.start),
@@ -81,13 +94,14 @@ def latency_chart(
     }
     svg = mark_safe(  # noqa: S308 numbers and escaped words only
         f'<svg class="ops-chart-picture" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
-        f' aria-label="{escape(label)}" preserveAspectRatio="none">'
+        f' aria-label="{escape(label)}" preserveAspectRatio="none"'
+        f' data-tips="{escape("|".join(_tips(latency)))}">'
         f"{''.join(shapes)}</svg>"
     )
     return Chart(
         svg=svg,
         y_labels=[_axis_label(top), _axis_label(top / 2), "0"],
-        x_labels=_x_labels(latency),
+        x_labels=_x_labels(latency, reach),
     )
 
 
@@ -113,6 +127,8 @@ def _top(drawn: Sequence[Bin], bounds: Sequence[Bound]) -> float:
         max(line.quantiles.p95_ms if line.quantiles else 0, _total(line))
         for line in drawn
     )
+    highest = max(line.quantiles.p99_ms if line.quantiles else 0 for line in drawn)
+    measured = max(measured, min(highest, measured * _P99_SHARE))
     near = [bound.ms for bound in bounds if bound.ms <= measured * _FAR]
     wanted = max([measured, *near, 0.001]) * 1.02
     power = 10.0 ** math.floor(math.log10(wanted))
@@ -142,21 +158,21 @@ def _phases(drawn: Sequence[Bin], scale: _Scale) -> Iterable[str]:
             yield f'<path class="ops-phase-{number}" d="{"".join(boxes)}"/>'
 
 
-def _p95(drawn: Sequence[Bin], scale: _Scale) -> Iterable[str]:
-    """A line through the middles of the bins, broken where one is missing."""
+def _line(name: str, drawn: Sequence[Bin], scale: _Scale) -> str:
+    """A percentile through the middles of the bins, broken where one is missing."""
     points = []
     before: Bin | None = None
     for line in drawn:
         if line.quantiles is None:
             continue
         x = scale.x(line.start) + scale.bin_width * 0.43
-        y = HEIGHT - scale.height(line.quantiles.p95_ms)
+        y = HEIGHT - scale.height(getattr(line.quantiles, f"{name}_ms"))
         is_next = before is not None and (
             scale.x(line.start) - scale.x(before.start) < scale.bin_width * 1.5
         )
         points.append(f"{'L' if is_next else 'M'}{x:.1f} {y:.1f}")
         before = line
-    yield f'<path class="ops-p95-line" d="{"".join(points)}"/>'
+    return f'<path class="ops-{name}-line" d="{"".join(points)}"/>'
 
 
 def _failures(bins: Sequence[Bin], scale: _Scale) -> Iterable[str]:
@@ -186,41 +202,66 @@ def _mark(mark: Mark, scale: _Scale) -> str:
     )
 
 
-def _titles(latency: Latency, scale: _Scale) -> Iterable[str]:
-    """Invisible boxes over the bins that say their figures."""
-    for line in latency.bins:
-        title = _bin_title(line, latency.bin_width)
-        yield (
-            f'<rect class="ops-hover" x="{scale.x(line.start):g}" y="0"'
-            f' width="{scale.bin_width:.2f}" height="{HEIGHT}">'
-            f"<title>{escape(title)}</title></rect>"
-        )
+def _tips(latency: Latency) -> Iterable[str]:
+    """Say the figures of each bin, for `portal/tips.js`; one without any says so."""
+    measured = {line.start: line for line in latency.bins}
+    words = _TipWords()
+    start = latency.start
+    while start < latency.end:
+        end = min(start + latency.bin_width, latency.end)
+        yield words.tip(start, end, measured.get(start))
+        start += latency.bin_width
 
 
-def _bin_title(line: Bin, width: timedelta) -> str:
-    start = timezone.localtime(line.start)
-    end = timezone.localtime(line.start + width)
-    lines = [f"{date_format(start, 'j M, H:i')} – {date_format(end, 'H:i')}"]
-    if line.quantiles is not None:
-        lines.append(
-            _("median %(p50)s, p95 %(p95)s, p99 %(p99)s")
-            % {
-                "p50": wording.milliseconds(line.quantiles.p50_ms),
-                "p95": wording.milliseconds(line.quantiles.p95_ms),
-                "p99": wording.milliseconds(line.quantiles.p99_ms),
-            }
+class _TipWords:
+    """The words of all tips, looked up once."""
+
+    def __init__(self) -> None:
+        self._quantiles = _("median %(p50)s, p95 %(p95)s, p99 %(p99)s")
+        self._counts = _("%(passed)d passed, %(failed)d failed")
+        self._nothing = _("no result")
+        self._phases = phase_names()
+        self._days: dict[date, str] = {}
+
+    def tip(self, start: datetime, end: datetime, line: Bin | None) -> str:
+        when = self._when(timezone.localtime(start), timezone.localtime(end))
+        if line is None:
+            return f"{when}: {self._nothing}"
+        parts = []
+        if line.quantiles is not None:
+            say = wording.milliseconds
+            parts.append(
+                self._quantiles
+                % {
+                    "p50": say(line.quantiles.p50_ms),
+                    "p95": say(line.quantiles.p95_ms),
+                    "p99": say(line.quantiles.p99_ms),
+                }
+            )
+            parts.append(
+                ", ".join(
+                    f"{self._phases[phase]} {say(value)}"
+                    for phase, value in line.phases_ms.items()
+                    if value
+                )
+            )
+        parts.append(
+            self._counts % {"passed": line.passed_count, "failed": line.failed_count}
         )
-        names = phase_names()
-        lines += [
-            f"{names[phase]} {wording.milliseconds(value)}"
-            for phase, value in line.phases_ms.items()
-            if value
-        ]
-    lines.append(
-        _("%(passed)d passed, %(failed)d failed")
-        % {"passed": line.passed_count, "failed": line.failed_count}
-    )
-    return "\n".join(lines)
+        return f"{when}: {' · '.join(parts)}"
+
+    def _when(self, start: datetime, end: datetime) -> str:
+        """Return "2 Mar, 14:00 – 14:10", or "2 Mar – 4 Mar" from midnight to midnight."""
+        first, last = self._day(start.date()), self._day(end.date())
+        if end - start >= timedelta(days=1):
+            return f"{first} – {last}"
+        until = f"{end:%H:%M}" if first == last else f"{last}, {end:%H:%M}"
+        return f"{first}, {start:%H:%M} – {until}"
+
+    def _day(self, day: date) -> str:
+        if day not in self._days:
+            self._days[day] = date_format(day, "j M")
+        return self._days[day]
 
 
 def _axis_label(ms: float) -> str:
@@ -229,10 +270,12 @@ def _axis_label(ms: float) -> str:
     return f"{number_format(f'{ms / 1000:g}')}\u00a0{_('s')}"
 
 
-def _x_labels(latency: Latency) -> list[str]:
+def _x_labels(latency: Latency, reach: str) -> list[str]:
     length = latency.end - latency.start
-    count = _TICK_COUNTS[length.days]
-    form = "H:i" if length.days == 1 else "j M"
+    count = _TICK_COUNTS.get(reach, _CUSTOM_TICK_COUNT)
+    # A day of one's own choice says which.
+    of_day = "H:i" if reach in _TICK_COUNTS else "j M, H:i"
+    form = "j M" if length > _SHORT else of_day
     return [
         date_format(timezone.localtime(latency.start + length * step / count), form)
         for step in range(count + 1)

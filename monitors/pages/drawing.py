@@ -2,11 +2,15 @@
 
 Drawn in Python rather than in templates because a page holds thousands of shapes.
 Colors come from classes (`is-up`, `is-down`, …), so that dark mode and print decide.
+Moments are put on a grid as fine as the eye: a picture that looks the same is the same
+text, and is not sent again.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
@@ -42,8 +46,9 @@ _LAYERS = (
 _LEAST_UP = 0.1
 # Less of these than this share of a day says nothing.
 _NEGLIGIBLE = {Status.UNKNOWN: 0.01, Status.PAUSED: 0.01}
-# The least width of an outage on a ribbon, as a share of the whole.
-_RIBBON_LEAST = 0.012
+_RIBBON_WIDTH = 1000
+# The least width of an outage on a ribbon.
+_RIBBON_LEAST = 12
 # Painted later, so that a short outage is not hidden by its neighbors.
 _PAINT_ORDER = {
     Status.UP: 0,
@@ -67,10 +72,39 @@ def day_bars(days: Sequence[DayUptime]) -> SafeString:
     return _svg("ops-bars", width, BAR_HEIGHT, shapes, label=_bars_label(days))
 
 
+def day_strip(days: Sequence[DayUptime]) -> SafeString:
+    """Draw the same in a fifth of the text: a path a status, the words for a script.
+
+    `portal/tips.js` shows the words of a day to a mouse, a finger and a keyboard.
+    """
+    paths: defaultdict[str, list[str]] = defaultdict(list)
+    for index, day in enumerate(days):
+        for name, top, height in _layers(day.uptime):
+            paths[name].append(
+                f"M{index * BAR_STEP} {top:g}h{BAR_WIDTH}v{height:g}h-{BAR_WIDTH}z"
+            )
+    width = len(days) * BAR_STEP - (BAR_STEP - BAR_WIDTH)
+    language = get_language()
+    return _svg(
+        "ops-bars",
+        width,
+        BAR_HEIGHT,
+        [f'<path class="{name}" d="{"".join(d)}"/>' for name, d in paths.items()],
+        label=_bars_label(days),
+        tips=[_day_title(day, language) for day in days],
+    )
+
+
 def day_title(day: DayUptime) -> str:
     """Say what a day was: "Mon 2 Mar: 99.95 % up, down 4 min"."""
+    return _day_title(day, get_language())
+
+
+# A page says 90 days of each service; what they were does not change.
+@lru_cache(maxsize=16_384)
+def _day_title(day: DayUptime, language: str | None) -> str:
     uptime = day.uptime
-    name = _day_name(day.day, get_language())
+    name = _day_name(day.day, language)
     parts = []
     if uptime.ratio is not None:
         parts.append(_("%(share)s up") % {"share": wording.percent(uptime.ratio)})
@@ -102,14 +136,23 @@ def _bars_label(days: Sequence[DayUptime]) -> str:
 
 
 def _bar(x: int, uptime: Uptime) -> Iterable[str]:
+    for name, top, height in _layers(uptime):
+        yield _rect(name, x, top, BAR_WIDTH, height)
+
+
+@lru_cache(maxsize=16_384)
+def _layers(uptime: Uptime) -> list[tuple[str, float, float]]:
+    """Return the boxes of a bar: their class, top and height, to a quarter of a unit."""
     heights = _heights(uptime)
     if not heights:
-        yield _rect("is-none", x, BAR_HEIGHT - 6, BAR_WIDTH, 6)
-        return
+        return [("is-none", BAR_HEIGHT - 6, 6)]
+    boxes = []
     y = float(BAR_HEIGHT)
     for status, height in heights:
-        y -= height
-        yield _rect(f"is-{status}", x, y, BAR_WIDTH, height)
+        top = round((y - height) * 4) / 4
+        boxes.append((f"is-{status}", top, round((y - top) * 4) / 4))
+        y = top
+    return boxes
 
 
 def _heights(uptime: Uptime) -> list[tuple[Status, float]]:
@@ -134,76 +177,88 @@ def ribbon(
     intervals: Sequence[Interval],
     start: datetime,
     end: datetime,
+    now: datetime,
     observed_until: datetime | None,
 ) -> SafeString:
     """Draw the ledger between two moments to scale, outages never too thin to see.
 
-    `observed_until`: as in `uptime.measure`.
+    What lasts is drawn up to `end`, which may lie a little after `now`, so that the
+    picture stands still in between. `observed_until`: as in `uptime.measure`.
     """
-    span_s = (end - start).total_seconds()
-    width = 1000
-    shapes = []
+    unit_s = (end - start).total_seconds() / _RIBBON_WIDTH
     pieces = [
         piece
         for interval in intervals
-        for piece in _pieces(interval, end, observed_until)
-        if piece[2] > start
+        for piece in _pieces(interval, now, observed_until)
+        if piece.ended_at is None or piece.ended_at > start
     ]
-    for status, began, ended, message in sorted(
-        pieces, key=lambda piece: _PAINT_ORDER[piece[0]]
-    ):
-        left = max((began - start).total_seconds(), 0) / span_s * width
-        right = (ended - start).total_seconds() / span_s * width
-        if status in (Status.DOWN, Status.DEGRADED):
-            right = max(right, left + _RIBBON_LEAST * width)
-            left, right = left - max(right - width, 0), min(right, width)
-        title = ""
-        if status != Status.UP:
-            title = _piece_title(status, began, ended, message, now=end)
-        shapes.append(
-            _rect(f"is-{status}", left, 0, right - left, RIBBON_HEIGHT, title=title)
-        )
-    return _svg("ops-ribbon", width, RIBBON_HEIGHT, shapes, label=_ribbon_label(pieces))
+    shapes = []
+    for piece in sorted(pieces, key=lambda piece: _PAINT_ORDER[piece.status]):
+        left = round(max((piece.began_at - start).total_seconds(), 0) / unit_s)
+        right = round(((piece.ended_at or end) - start).total_seconds() / unit_s)
+        if piece.status in (Status.DOWN, Status.DEGRADED):
+            right = max(right, left + _RIBBON_LEAST)
+            left, right = (
+                left - max(right - _RIBBON_WIDTH, 0),
+                min(right, _RIBBON_WIDTH),
+            )
+        if right > left:
+            title = "" if piece.status == Status.UP else _piece_title(piece, now)
+            name = f"is-{piece.status}"
+            shapes.append(
+                _rect(name, left, 0, right - left, RIBBON_HEIGHT, title=title)
+            )
+    label = _ribbon_label(pieces, now)
+    return _svg("ops-ribbon", _RIBBON_WIDTH, RIBBON_HEIGHT, shapes, label=label)
 
 
-_Piece = tuple[Status, datetime, datetime, str]
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A stretch of a ribbon; without an end it lasts."""
+
+    status: Status
+    began_at: datetime
+    ended_at: datetime | None
+    message: str
 
 
 def _pieces(
-    interval: Interval, end: datetime, observed_until: datetime | None
+    interval: Interval, now: datetime, observed_until: datetime | None
 ) -> Iterable[_Piece]:
     status = Status(interval.status)
-    if interval.ended_at is not None:
-        yield (
-            status,
-            interval.started_at,
-            min(interval.ended_at, end),
-            retold(interval.message),
-        )
+    began, ended = interval.started_at, interval.ended_at
+    if ended is not None or observed_until is None or observed_until >= now:
+        yield _Piece(status, began, ended, retold(interval.message))
         return
-    border = end if observed_until is None else min(observed_until, end)
-    border = max(border, interval.started_at)
-    if border > interval.started_at:
-        yield status, interval.started_at, border, retold(interval.message)
-    if border < end:
-        yield Status.UNKNOWN, border, end, ""
+    border = max(observed_until, began)
+    if border > began:
+        yield _Piece(status, began, border, retold(interval.message))
+    yield _Piece(Status.UNKNOWN, border, None, "")
 
 
-def _piece_title(
-    status: Status, began: datetime, ended: datetime, message: str, *, now: datetime
-) -> str:
-    said = _("%(status)s from %(start)s to %(end)s, %(length)s") % {
-        "status": status.label,
-        "start": wording.clock(began, now=now),
-        "end": wording.clock(ended, now=now),
-        "length": wording.duration(ended - began),
+def _piece_title(piece: _Piece, now: datetime) -> str:
+    words = {
+        "status": piece.status.label,
+        "start": wording.clock(piece.began_at, now=now),
     }
-    return f"{said}: {message}" if message else said
+    if piece.ended_at is None:
+        said = _("%(status)s since %(start)s") % words
+    else:
+        said = _("%(status)s from %(start)s to %(end)s, %(length)s") % {
+            **words,
+            "end": wording.clock(piece.ended_at, now=now),
+            "length": wording.duration(piece.ended_at - piece.began_at),
+        }
+    return f"{said}: {piece.message}" if piece.message else said
 
 
-def _ribbon_label(pieces: Sequence[_Piece]) -> str:
+def _ribbon_label(pieces: Sequence[_Piece], now: datetime) -> str:
     down = sum(
-        (ended - began for status, began, ended, _m in pieces if status == Status.DOWN),
+        (
+            (piece.ended_at or now) - piece.began_at
+            for piece in pieces
+            if piece.status == Status.DOWN
+        ),
         timedelta(),
     )
     if not down:
@@ -246,10 +301,17 @@ def _rect(
 
 
 def _svg(
-    name: str, width: float, height: float, shapes: Iterable[str], *, label: str
+    name: str,
+    width: float,
+    height: float,
+    shapes: Iterable[str],
+    *,
+    label: str,
+    tips: Sequence[str] = (),
 ) -> SafeString:
+    told = f' data-tips="{escape("|".join(tips))}"' if tips else ""
     return mark_safe(  # noqa: S308 numbers and escaped titles only
         f'<svg class="{name}" viewBox="0 0 {width:g} {height:g}" role="img"'
-        f' aria-label="{escape(label)}" preserveAspectRatio="none">'
+        f' aria-label="{escape(label)}" preserveAspectRatio="none"{told}>'
         f"{''.join(shapes)}</svg>"
     )

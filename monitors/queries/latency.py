@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from monitors.history.histogram import merge, quantile
@@ -15,19 +16,24 @@ from monitors.history.histogram import merge, quantile
 PHASES = ("dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "transfer_ms")
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
-# Each picture has 90 to 180 bins.
-BINS: Mapping[str, timedelta] = {
-    "24h": timedelta(minutes=10),
-    "7d": _HOUR,
-    "30d": timedelta(hours=6),
-    "90d": timedelta(hours=12),
-}
 LENGTHS: Mapping[str, timedelta] = {
     "24h": _DAY,
     "7d": 7 * _DAY,
     "30d": 30 * _DAY,
     "90d": 90 * _DAY,
+    "1y": 366 * _DAY,
 }
+CUSTOM = "custom"
+# A picture has no more bins than this, of the first width that does.
+_MAX_BINS = 183
+_WIDTHS = (
+    *(timedelta(seconds=seconds) for seconds in (15, 30)),
+    *(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 30)),
+    *(timedelta(hours=hours) for hours in (1, 2, 6, 12)),
+    *(timedelta(days=days) for days in (1, 2, 4, 8)),
+)
+# More raw results than of so much time take longer to read than rollups do.
+_LONGEST_RAW = 2 * _DAY
 SPARK_HOURS = 24
 _Params = Mapping[str, Any]
 
@@ -63,26 +69,19 @@ FROM (
 ) AS binned
 GROUP BY 1
 """
-_SPARK_LINES = f"""
-SELECT monitor_id,
-    array_agg(extract(epoch FROM hour - %(start)s)::integer / 3600 ORDER BY hour),
-    array_agg(({" + ".join(f"{phase}_sum" for phase in PHASES)}) / passed_count
-        ORDER BY hour)
-FROM monitors_hourlyrollup
-WHERE monitor_id = ANY(%(monitor_ids)s) AND hour >= %(start)s AND hour < %(end)s
-    AND cardinality(buckets) > 0
-GROUP BY 1
+# The rows of one monitor lie far apart, each on a page of its own: found by the key,
+# read once, and merged here, which is faster than unnesting them there.
+_SPARKS = f"""
+SELECT asked.monitor_id, extract(epoch FROM hour - %(start)s)::integer / 3600,
+    ({" + ".join(f"{phase}_sum" for phase in PHASES)}) / passed_count, buckets, counts
+FROM unnest(%(monitor_ids)s::bigint[]) AS asked (monitor_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM monitors_hourlyrollup
+    WHERE monitor_id = asked.monitor_id AND hour >= %(start)s AND hour < %(end)s
+    OFFSET 0
+) AS rollup
+WHERE cardinality(buckets) > 0
 """  # noqa: S608 only constants go in
-_SPARK_HISTOGRAMS = """
-SELECT monitor_id, array_agg(bucket ORDER BY bucket), array_agg(n ORDER BY bucket)
-FROM (
-    SELECT monitor_id, bucket, sum(n)::integer AS n
-    FROM monitors_hourlyrollup, unnest(buckets, counts) AS histogram (bucket, n)
-    WHERE monitor_id = ANY(%(monitor_ids)s) AND hour >= %(start)s AND hour < %(end)s
-    GROUP BY 1, 2
-) AS summed
-GROUP BY 1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,31 +120,69 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Spark:
-    """The last day of a monitor in a nutshell: means by the hour, and the p95."""
+    """The last day of a monitor in a nutshell: means by the hour, and the p95.
+
+    The present hour has no mean yet: a line that changes each minute is no news.
+    """
 
     hourly_ms: list[float | None]
     p95_ms: float | None
 
 
-def latency(*, monitor_id: int, reach: str, now: datetime) -> Latency:
-    """Return the latencies of a monitor over a reach of `LENGTHS`, up to now.
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The time that a page looks at, half-open. `key`: one of `LENGTHS`, or CUSTOM."""
 
-    A day comes from raw results in one query; more comes from hourly rollups in two.
+    key: str
+    start: datetime
+    end: datetime
+
+    @property
+    def length(self) -> timedelta:
+        """How long it is."""
+        return self.end - self.start
+
+    @property
+    def bin_width(self) -> timedelta:
+        """How wide a bin of its picture is."""
+        return next(
+            (width for width in _WIDTHS if self.length / width <= _MAX_BINS),
+            _WIDTHS[-1],
+        )
+
+
+def reach_until(*, key: str, now: datetime) -> Reach:
+    """Return a reach of `LENGTHS` that ends now; raises KeyError for others."""
+    return Reach(key=key, start=now - LENGTHS[key], end=now)
+
+
+def latency(*, monitor_id: int, reach: Reach, now: datetime) -> Latency:
+    """Return the latencies of a monitor over a reach.
+
+    Up to two days come from raw results, as long as these are kept, in one query; all
+    else comes from hourly rollups in two, of whole hours. A reach that ends now is put
+    on a grid, so that bins keep their places.
     """
-    width = BINS[reach]
-    end = _ceil(now, width)
+    width = reach.bin_width
+    oldest = now - timedelta(days=settings.RESULT_RETENTION_DAYS)
+    is_raw = reach.length <= _LONGEST_RAW and reach.start >= oldest
+    if not is_raw:
+        width = max(width, _HOUR)
+    if reach.key == CUSTOM:
+        grain = timedelta(minutes=1) if is_raw else _HOUR
+        start, end = _floor(reach.start, grain), _ceil(reach.end, grain)
+    else:
+        end = _ceil(reach.end, width)
+        start = end - reach.length
     params: _Params = {
         "monitor_id": monitor_id,
         "width": width,
-        "start": end - LENGTHS[reach],
+        "start": start,
         "end": end,
     }
-    if reach == "24h":
-        bins, whole = _from_results(params)
-    else:
-        bins, whole = _from_rollups(params)
+    bins, whole = _from_results(params) if is_raw else _from_rollups(params)
     return Latency(
-        start=end - LENGTHS[reach],
+        start=start,
         end=end,
         bin_width=width,
         bins=bins,
@@ -158,6 +195,12 @@ def _ceil(moment: datetime, width: timedelta) -> datetime:
     """Return the first border of a bin that is not before a moment; a grid in UTC."""
     day = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return day - (day - moment) // width * width
+
+
+def _floor(moment: datetime, width: timedelta) -> datetime:
+    """Return the last border of a bin that is not after a moment."""
+    border = _ceil(moment, width)
+    return border if border == moment else border - width
 
 
 def _from_results(params: _Params) -> tuple[list[Bin], Quantiles | None]:
@@ -215,27 +258,35 @@ def _mean_phases(bins: Sequence[Bin]) -> dict[str, float]:
 
 
 def sparks(*, monitor_ids: Sequence[int], now: datetime) -> dict[int, Spark]:
-    """Return the last day of several monitors; two queries."""
+    """Return the last day of several monitors; one query."""
     end = _ceil(now, _HOUR)
     params: _Params = {
         "monitor_ids": list(monitor_ids),
-        "start": end - SPARK_HOURS * _HOUR,
+        # An hour more, for the line ends before the present one.
+        "start": end - (SPARK_HOURS + 1) * _HOUR,
         "end": end,
     }
-    lines: defaultdict[int, list[float | None]] = defaultdict(
-        lambda: [None] * SPARK_HOURS
-    )
+    lines: dict[int, list[float | None]] = {
+        monitor_id: [None] * (SPARK_HOURS + 1) for monitor_id in monitor_ids
+    }
+    histograms: dict[int, Counter[int]] = {pk: Counter() for pk in monitor_ids}
     with connection.cursor() as cursor:
-        cursor.execute(_SPARK_LINES, params)
-        for monitor_id, hours, means in cursor.fetchall():
-            for hour, mean in zip(hours, means, strict=True):
-                lines[monitor_id][hour] = mean
-        cursor.execute(_SPARK_HISTOGRAMS, params)
-        p95 = {
-            monitor_id: quantile(buckets=buckets, counts=counts, q=0.95)
-            for monitor_id, buckets, counts in cursor.fetchall()
-        }
+        cursor.execute(_SPARKS, params)
+        for monitor_id, hour, mean, buckets, counts in cursor.fetchall():
+            lines[monitor_id][hour] = mean
+            if hour:
+                histogram = histograms[monitor_id]
+                for bucket, count in zip(buckets, counts, strict=True):
+                    histogram[bucket] += count
     return {
-        monitor_id: Spark(hourly_ms=lines[monitor_id], p95_ms=p95.get(monitor_id))
+        monitor_id: Spark(
+            hourly_ms=lines[monitor_id][:-1], p95_ms=_p95(histograms[monitor_id])
+        )
         for monitor_id in monitor_ids
     }
+
+
+def _p95(histogram: Mapping[int, int]) -> float | None:
+    buckets = sorted(histogram)
+    counts = [histogram[bucket] for bucket in buckets]
+    return quantile(buckets=buckets, counts=counts, q=0.95)

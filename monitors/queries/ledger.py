@@ -72,8 +72,9 @@ vouching AS (
 _SUMS = f"""
 WITH asked AS (SELECT unnest(%(monitor_ids)s::bigint[]) AS monitor_id), {_STRETCHES}
 SELECT stretches.monitor_id, span.name, stretches.status,
-    sum(extract(epoch FROM
-        least(stretches.ended, span.stop) - greatest(stretches.began, span.start)))
+    extract(epoch FROM sum(
+        least(stretches.ended, span.stop) - greatest(stretches.began, span.start)
+    ))::float8
 FROM stretches
 JOIN unnest(%(names)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
     AS span (name, start, stop)
@@ -117,8 +118,9 @@ _SERVICE_DAYS = f"""
     GROUP BY 1
 )
 SELECT layers.service_id, calendars.days[nth], layers.status,
-    sum(extract(epoch FROM
-        least(upper(span), stops[nth]) - greatest(lower(span), starts[nth])))
+    extract(epoch FROM sum(
+        least(upper(span), stops[nth]) - greatest(lower(span), starts[nth])
+    ))::float8
 FROM layers
 JOIN incidents_service service ON service.id = layers.service_id
 JOIN calendars ON calendars.zone = service.time_zone

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.core.paginator import Page, Paginator
 from django.db.models import F, Func, Q
@@ -16,11 +17,12 @@ from monitors.models.monitor import MonitorQuerySet
 from monitors.queries.glances import FLAPPING, Glance, glances
 from monitors.queries.latency import Spark, sparks
 from monitors.queries.ledger import intervals, uptimes
-from monitors.queries.shown import observed_until
+from monitors.queries.shown import vouched_until
 from monitors.status import Status
 from monitors.uptime import Interval, Uptime
 
-PAGE_SIZE = 100
+# A screenful or three; the rest is a filter away.
+PAGE_SIZE = 50
 STRIP = timedelta(hours=24)
 STATES = (
     str(Status.DOWN),
@@ -59,8 +61,11 @@ class Wanted:
 class Row:
     """One line of the list."""
 
-    monitor: Monitor
     glance: Glance
+    kind_name: str
+    tags: list[str]
+    last_result_at: datetime | None
+    last_latency_ms: float | None
     uptimes: Mapping[str, Uptime]
     strip: list[Interval]
     observed_until: datetime | None
@@ -132,31 +137,43 @@ def _has_state(glance: Glance, state: str) -> bool:
 
 def _rows(shown: list[Glance], now: datetime) -> list[Row]:
     ids = [glance.monitor_id for glance in shown]
-    # Neither options nor secrets: a list needs no decrypting.
-    monitors = (
-        Monitor.objects.for_pages()
-        .defer("options", "secret", "state__certificate", "state__facts")
-        .in_bulk(ids)
-    )
+    more: dict[int, list[Any]] = {
+        monitor_id: values
+        for monitor_id, *values in Monitor.objects.filter(pk__in=ids).values_list(
+            "pk",
+            "kind",
+            "tags",
+            "state__last_result_at",
+            "state__last_latency_ms",
+            "state__status",
+            "state__fresh_until",
+        )
+    }
+    kinds = dict(Monitor._meta.get_field("kind").flatchoices)
     figures = uptimes(monitor_ids=ids, now=now, windows=_WINDOWS)
     strips = intervals(monitor_ids=ids, start=now - STRIP, now=now)
     lines = sparks(monitor_ids=ids, now=now)
-    return [
-        Row(
-            monitor=monitors[glance.monitor_id],
-            glance=glance,
-            uptimes=figures[glance.monitor_id],
-            strip=strips[glance.monitor_id],
-            observed_until=observed_until(
-                getattr(monitors[glance.monitor_id], "state", None)
-            ),
-            spark=lines[glance.monitor_id],
-            has_expiring_certificate=glance.has_expiring_certificate(now),
-        )
-        for glance in shown
+    rows = []
+    for glance in shown:
         # Deleted between two of the queries.
-        if glance.monitor_id in monitors
-    ]
+        if glance.monitor_id not in more:
+            continue
+        kind, tags, last_at, last_ms, status, fresh_until = more[glance.monitor_id]
+        rows.append(
+            Row(
+                glance=glance,
+                kind_name=str(kinds.get(kind, kind)),
+                tags=tags,
+                last_result_at=last_at,
+                last_latency_ms=last_ms,
+                uptimes=figures[glance.monitor_id],
+                strip=strips[glance.monitor_id],
+                observed_until=vouched_until(status=status, fresh_until=fresh_until),
+                spark=lines[glance.monitor_id],
+                has_expiring_certificate=glance.has_expiring_certificate(now),
+            )
+        )
+    return rows
 
 
 def _tags() -> list[str]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Count, Q, Window
 
-from incidents.models import Incident
+from incidents.models import Alert, Incident
 from monitors import maintenance
 from monitors.models import (
     CheckResult,
@@ -26,7 +26,7 @@ from monitors.pages.reasons import is_ours, reason_words
 from monitors.probes import assertions
 from monitors.probes.base import AssertionSpec
 from monitors.queries.glances import expires_soon
-from monitors.queries.latency import LENGTHS, PHASES, Latency, latency
+from monitors.queries.latency import PHASES, Latency, Reach, latency
 from monitors.queries.ledger import monitor_days, uptimes
 from monitors.queries.shown import shown_since, shown_status
 from monitors.status import Status
@@ -39,8 +39,8 @@ DAY_COUNT = 90
 RESULT_COUNT = 12
 OUTAGE_COUNT = 25
 PING_COUNT = 12
-INCIDENT_COUNT = 6
 _MARK_COUNT = 60
+_SOON = timedelta(days=8)
 _LOOK_AHEAD = timedelta(days=366)
 # What the ledger of the page leaves out.
 _UNEVENTFUL = (Status.UP, Status.PENDING)
@@ -95,36 +95,45 @@ class ThresholdLine:
 
 @dataclass(frozen=True, slots=True)
 class WindowLine:
-    """A maintenance window over this monitor, and its present or next occurrence."""
+    """A maintenance window over this monitor, with the occurrences around now."""
 
     window: MaintenanceWindow
+    # The present one, or the next within a year.
     coming: maintenance.Occurrence | None
+    # The last one that is over, of the days that the page looks back on.
+    last: maintenance.Occurrence | None
 
 
 @dataclass(frozen=True, slots=True)
-class MonitorPage:
-    """The page over a reach of `latency.LENGTHS`."""
+class Record:
+    """The other part that refreshes: what happened in a reach, and the last results."""
 
-    top: MonitorTop
-    reach: str
-    latency: Latency
+    monitor: Monitor
+    # The newest ones of `outage_count`.
     outages: list[Outage]
     outage_count: int
     results: list[ResultLine]
     pings: list[HeartbeatPing]
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorPage:
+    """The page over a reach."""
+
+    top: MonitorTop
+    record: Record
+    reach: Reach
+    latency: Latency
     expectations: list[str]
     thresholds: list[ThresholdLine]
     windows: list[WindowLine]
-    # Newest first; those that began within the reach are marks on the chart.
+    # Newest first, up to the reach's end; those that began in it are marks on the chart.
     incidents: list[Incident]
 
 
 def monitor_top(*, monitor_id: int, now: datetime) -> MonitorTop:
     """Return the top of the page; raises Monitor.DoesNotExist."""
-    monitor = (
-        Monitor.objects.for_pages().defer("secret", "state__facts").get(pk=monitor_id)
-    )
-    state: MonitorState | None = getattr(monitor, "state", None)
+    monitor, state = _monitor(monitor_id)
     newest = next(iter(_newest_results(monitor, state, count=1)), None)
     return MonitorTop(
         now=now,
@@ -144,23 +153,44 @@ def monitor_top(*, monitor_id: int, now: datetime) -> MonitorTop:
     )
 
 
-def monitor_page(*, monitor_id: int, reach: str, now: datetime) -> MonitorPage:
-    """Return the whole page; raises Monitor.DoesNotExist and KeyError for the reach."""
+def monitor_page(*, monitor_id: int, reach: Reach, now: datetime) -> MonitorPage:
+    """Return the whole page; raises Monitor.DoesNotExist."""
     top = monitor_top(monitor_id=monitor_id, now=now)
-    start = now - LENGTHS[reach]
-    outages, outage_count = _outages(top, start)
     return MonitorPage(
         top=top,
+        record=_record(top.monitor, top.state, reach, now),
         reach=reach,
         latency=latency(monitor_id=monitor_id, reach=reach, now=now),
-        outages=outages,
-        outage_count=outage_count,
-        results=_results(top.monitor, top.state),
-        pings=_pings(top.monitor),
         expectations=_expectations(top.monitor),
         thresholds=_thresholds(top.monitor),
         windows=_windows(top.monitor, now),
-        incidents=_incidents(top.monitor),
+        incidents=_incidents(top.monitor, reach),
+    )
+
+
+def monitor_record(*, monitor_id: int, reach: Reach, now: datetime) -> Record:
+    """Return what happened; raises Monitor.DoesNotExist."""
+    monitor, state = _monitor(monitor_id)
+    return _record(monitor, state, reach, now)
+
+
+def _monitor(monitor_id: int) -> tuple[Monitor, MonitorState | None]:
+    monitor = (
+        Monitor.objects.for_pages().defer("secret", "state__facts").get(pk=monitor_id)
+    )
+    return monitor, getattr(monitor, "state", None)
+
+
+def _record(
+    monitor: Monitor, state: MonitorState | None, reach: Reach, now: datetime
+) -> Record:
+    outages, outage_count = _outages(monitor, reach, now)
+    return Record(
+        monitor=monitor,
+        outages=outages,
+        outage_count=outage_count,
+        results=[] if monitor.is_heartbeat else _results(monitor, state),
+        pings=_pings(monitor) if monitor.is_heartbeat else [],
     )
 
 
@@ -218,21 +248,29 @@ def _newest_results(
     return list(results.order_by("-at")[:count])
 
 
-def _outages(top: MonitorTop, start: datetime) -> tuple[list[Outage], int]:
-    found = StatusInterval.objects.filter(
-        Q(ended_at__isnull=True) | Q(ended_at__gt=start), monitor=top.monitor
-    ).exclude(status__in=_UNEVENTFUL)
-    return [
+def _outages(monitor: Monitor, reach: Reach, now: datetime) -> tuple[list[Outage], int]:
+    found = (
+        StatusInterval.objects.filter(
+            Q(ended_at__isnull=True) | Q(ended_at__gt=reach.start),
+            monitor=monitor,
+            started_at__lt=reach.end,
+        )
+        .exclude(status__in=_UNEVENTFUL)
+        .annotate(all_count=Window(Count("*")))
+        .order_by("-started_at")[:OUTAGE_COUNT]
+    )
+    outages = [
         Outage(
             status=Status(interval.status),
             started_at=interval.started_at,
             ended_at=interval.ended_at,
-            length=(interval.ended_at or top.now) - interval.started_at,
+            length=(interval.ended_at or now) - interval.started_at,
             cause=retold(interval.message)
             or (reason_words(interval.reason) if interval.reason else ""),
         )
-        for interval in found.order_by("-started_at")[:OUTAGE_COUNT]
-    ], found.count()
+        for interval in found
+    ]
+    return outages, found[0].all_count if outages else 0
 
 
 def _results(monitor: Monitor, state: MonitorState | None) -> list[ResultLine]:
@@ -324,26 +362,48 @@ def _windows(monitor: Monitor, now: datetime) -> list[WindowLine]:
         .order_by("name")
     )
     return [
-        WindowLine(window=window, coming=_coming(window, now)) for window in covering
+        WindowLine(window=window, coming=_coming(window, now), last=_last(window, now))
+        for window in covering
     ]
 
 
 def _coming(window: MaintenanceWindow, now: datetime) -> maintenance.Occurrence | None:
+    # Most windows come every week: a year of them is looked through for the others.
+    for ahead in (_SOON, _LOOK_AHEAD):
+        found = _occurrences(window, now, now + ahead)
+        if found:
+            return found[0]
+    return None
+
+
+def _last(window: MaintenanceWindow, now: datetime) -> maintenance.Occurrence | None:
+    for back in (_SOON, timedelta(days=DAY_COUNT)):
+        over = [
+            one for one in _occurrences(window, now - back, now) if one.ends_at <= now
+        ]
+        if over:
+            return over[-1]
+    return None
+
+
+def _occurrences(
+    window: MaintenanceWindow, start: datetime, end: datetime
+) -> list[maintenance.Occurrence]:
     try:
-        found = maintenance.occurrences(
-            spec=maintenance.spec_of(window), start=now, end=now + _LOOK_AHEAD
+        return maintenance.occurrences(
+            spec=maintenance.spec_of(window), start=start, end=end
         )
     except maintenance.UnableToRepeat:
-        return None
-    return found[0] if found else None
+        return []
 
 
-def _incidents(monitor: Monitor) -> list[Incident]:
+def _incidents(monitor: Monitor, reach: Reach) -> list[Incident]:
+    alerts = Alert.objects.filter(source=f"monitor:{monitor.pk}")
     found = Incident.objects.filter(
-        service_id=monitor.service_id, alerts__source=f"monitor:{monitor.pk}"
+        pk__in=alerts.values("incident"), started_at__lt=reach.end
     )
     return list(
-        found.select_related("service", "acknowledged_by")
-        .distinct()
-        .order_by("-started_at")[:_MARK_COUNT]
+        found.select_related("service", "acknowledged_by").order_by("-started_at")[
+            :_MARK_COUNT
+        ]
     )

@@ -55,9 +55,18 @@ def shown_since(state: MonitorState | None, now: datetime) -> datetime | None:
 
 def observed_until(state: MonitorState | None) -> datetime | None:
     """Return up to when the open interval counts; None: it needs no vouching."""
-    if state is None or Status(state.status) in NEEDS_NO_VOUCHING:
+    if state is None:
         return None
-    return state.fresh_until
+    return vouched_until(status=state.status, fresh_until=state.fresh_until)
+
+
+def vouched_until(
+    *, status: str | None, fresh_until: datetime | None
+) -> datetime | None:
+    """`observed_until` for a row that was read as plain values."""
+    if status is None or Status(status) in NEEDS_NO_VOUCHING:
+        return None
+    return fresh_until
 
 
 def look_rank(*, status: Status, is_flapping: bool) -> int:

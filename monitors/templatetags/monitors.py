@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from django import template
+from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from monitors.pages import drawing
 from monitors.pages.headline import phase_names
+from monitors.queries.glances import FLAPPING
 from monitors.queries.latency import PHASES, Latency
 from monitors.queries.listing import STRIP, Row
 from monitors.status import Status
@@ -20,12 +24,40 @@ from monitors.uptime import DayUptime, Uptime
 from t4g_portal.lib import wording
 
 register = template.Library()
+# As fine as a pixel of the ribbon.
+_RIBBON_GRID = timedelta(minutes=10)
+
+
+@register.filter
+def status_badge(status: str) -> SafeString:
+    """`{{ status|status_badge }}`: a word, an icon and a color, the same everywhere."""
+    return _badge(str(status), get_language())
+
+
+# A list of monitors says it a hundred times.
+@lru_cache(maxsize=64)
+def _badge(status: str, language: str | None) -> SafeString:
+    words = {**dict(Status.choices), FLAPPING: _("Flapping")}
+    known = status if status in words else str(Status.UNKNOWN)
+    return format_html(
+        '<span class="ops-status is-{0}"><svg class="ops-icon" aria-hidden="true">'
+        '<use href="{1}#{0}"/></svg>{2}</span>',
+        known,
+        static("portal/icons.svg"),
+        words[known],
+    )
 
 
 @register.filter
 def day_bars(days: Sequence[DayUptime]) -> SafeString:
     """`{{ days|day_bars }}`: one bar a day, oldest left."""
     return drawing.day_bars(days)
+
+
+@register.filter
+def day_strip(days: Sequence[DayUptime]) -> SafeString:
+    """`{{ days|day_strip }}`: the same for pages with `portal/tips.js`."""
+    return drawing.day_strip(days)
 
 
 @register.filter
@@ -57,10 +89,12 @@ def phase_keys(latency: Latency) -> list[PhaseKey]:
 @register.filter
 def ribbon(row: Row, now: datetime) -> SafeString:
     """`{{ row|ribbon:now }}`: the last 24 h of a line of the list."""
+    end = now - (now - datetime.min.replace(tzinfo=UTC)) % _RIBBON_GRID + _RIBBON_GRID
     return drawing.ribbon(
         intervals=row.strip,
-        start=now - STRIP,
-        end=now,
+        start=end - STRIP,
+        end=end,
+        now=now,
         observed_until=row.observed_until,
     )
 
@@ -91,22 +125,39 @@ def uptime(value: Uptime) -> SafeString:
 
 @register.filter
 def uptime_short(value: Uptime) -> SafeString:
-    """`{{ uptime|uptime_short }}`: the same for a narrow column."""
+    """`{{ uptime|uptime_short }}`: the same for a column whose head gives the formula."""
     if value.ratio is None:
         return uptime(value)
-    share = format_html(
-        '<span class="ops-ink" title="{}">{}</span>',
-        formula(value),
-        wording.percent(value.ratio),
-    )
-    if value.coverage is None or value.coverage >= 1:
+    return _short(value.ratio, value.coverage, get_language())
+
+
+# A list of monitors says 100 % many times.
+@lru_cache(maxsize=1024)
+def _short(ratio: float, coverage: float | None, language: str | None) -> SafeString:
+    share = format_html('<span class="ops-ink">{}</span>', wording.percent(ratio))
+    if coverage is None or coverage >= 1:
         return share
-    covered = wording.percent(value.coverage, digits=1)
+    covered = wording.percent(coverage, digits=1)
     return format_html(
         '{} <span class="ops-coverage" title="{}">{}</span>',
         share,
         _("Observed %(share)s of the time.") % {"share": covered},
         _("over %(share)s") % {"share": covered},
+    )
+
+
+@register.filter
+def p95(row: Row) -> SafeString | str:
+    """`{{ row|p95 }}`: the p95 of the last day, with the last latency on hover."""
+    if row.spark.p95_ms is None:
+        return ""
+    last = _("Last: %(last)s") % {"last": wording.milliseconds(row.last_latency_ms)}
+    return format_html(
+        '<span class="ops-p95">{}<data value="{}" title="{}">{}</data></span>',
+        drawing.sparkline(row.spark.hourly_ms),
+        f"{row.spark.p95_ms:.4g}",
+        last,
+        wording.milliseconds(row.spark.p95_ms),
     )
 
 

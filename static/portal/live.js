@@ -1,7 +1,8 @@
 // Keeps parts of a page fresh: <div data-live-url="…" data-live-every="15">.
 //
-// The part is fetched with If-None-Match and replaced only when it changed. The reader's
-// focus, scroll position, open <details> and typed text stay; a hidden tab asks nobody;
+// The part is fetched with If-None-Match (data-live-etag at first). The answer is nothing,
+// the new words of its <time> and <data> elements as JSON, or the whole part. The reader's
+// focus, scroll position, open <details>, ticks and typed text stay; a hidden tab asks nobody;
 // when answers stay away, the part says since when it is stale: data-live-stale holds the
 // reader's words, with %s for the time.
 (() => {
@@ -14,7 +15,7 @@
     constructor(element) {
       this.element = element;
       this.everyMs = Math.max(Number(element.dataset.liveEvery) || 15, 2) * 1000;
-      this.etag = null;
+      this.etag = element.dataset.liveEtag ? `"${element.dataset.liveEtag}"` : null;
       this.freshAt = new Date();
       this.missed = 0;
       this.timer = null;
@@ -55,15 +56,32 @@
       });
       if (answer.status === 304) return;
       if (!answer.ok) throw new Error(`answered ${answer.status}`);
+      const etag = answer.headers.get("ETag");
+      if (answer.headers.get("Content-Type")?.startsWith("application/json")) {
+        // Without a match the next round asks for all of it.
+        this.etag = this.move(await answer.json()) ? etag : null;
+        return;
+      }
       const html = await answer.text();
       if (this.isBusy()) return; // the next round brings it
-      this.etag = answer.headers.get("ETag");
+      this.etag = etag;
       this.replace(html);
+    }
+
+    move({ words, titles }) {
+      const moving = this.element.querySelectorAll("time, data");
+      if (moving.length !== words.length) return false;
+      moving.forEach((one, index) => {
+        if (one.textContent !== words[index]) one.textContent = words[index];
+        if (titles[index]) one.title = titles[index];
+      });
+      this.html = null;
+      return true;
     }
 
     isBusy() {
       const active = document.activeElement;
-      const types = active && this.element.contains(active) && active.matches("input, textarea, select");
+      const types = active && this.element.contains(active) && active.matches("input:not([type=checkbox]), textarea, select");
       const selection = document.getSelection();
       const marks = selection && !selection.isCollapsed && this.element.contains(selection.anchorNode);
       return Boolean(types || marks);
@@ -75,6 +93,7 @@
       if (fresh.innerHTML === this.html) return;
       this.html = fresh.innerHTML;
       const open = [...this.element.querySelectorAll("details")].map((one) => one.open);
+      const ticked = [...this.element.querySelectorAll("input[type=checkbox]:checked")].map((one) => one.value);
       const focused = this.focusPath();
       const scrolled = [...this.element.querySelectorAll("[data-live-scroll]")].map((one) => one.scrollLeft);
       this.element.replaceChildren(fresh.content);
@@ -84,7 +103,11 @@
       this.element.querySelectorAll("[data-live-scroll]").forEach((one, index) => {
         one.scrollLeft = scrolled[index] ?? 0;
       });
+      this.element.querySelectorAll("input[type=checkbox]").forEach((one) => {
+        one.checked = ticked.includes(one.value) && one.name !== "";
+      });
       this.refocus(focused);
+      this.element.dispatchEvent(new Event("live:replaced", { bubbles: true }));
       window.htmx?.process(this.element);
     }
 

@@ -1,9 +1,35 @@
-// Settles what the shell's libraries would otherwise write into the page: the content
-// policy allows no style that isn't in a file (portal.css holds htmx's).
+// Small things of every page: what the shell's libraries may do, the reader's time zone,
+// and boxes that tick others.
 (() => {
   "use strict";
 
+  // The content policy allows no style that isn't in a file (portal.css holds htmx's).
   htmx.config.includeIndicatorStyles = false;
   // What htmx brings in is markup; scripts come with the page.
   htmx.config.allowScriptTags = false;
+
+  // Absolute times are said in the reader's zone from the next page on.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const known = document.cookie.split("; ").find((one) => one.startsWith("zone="));
+  if (zone && known !== `zone=${zone}`) {
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `zone=${zone}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+  }
+
+  // <input type="checkbox" data-picks="x"> ticks every data-pick="x".
+  document.addEventListener("change", (event) => {
+    const { picks, pick } = event.target.dataset ?? {};
+    if (picks) {
+      document.querySelectorAll(`[data-pick="${CSS.escape(picks)}"]`).forEach((one) => {
+        one.checked = event.target.checked;
+      });
+    } else if (pick) {
+      const all = [...document.querySelectorAll(`[data-pick="${CSS.escape(pick)}"]`)];
+      const head = document.querySelector(`[data-picks="${CSS.escape(pick)}"]`);
+      if (head) {
+        head.checked = all.every((one) => one.checked);
+        head.indeterminate = !head.checked && all.some((one) => one.checked);
+      }
+    }
+  });
 })();

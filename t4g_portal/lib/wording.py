@@ -5,13 +5,14 @@ Numbers keep to their units with a no-break space, in the reader's language and 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
+from functools import lru_cache
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.translation import get_language, gettext_noop
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
 MINUTE_S = 60
 HOUR_S = 3600
@@ -108,7 +109,13 @@ def span(start: datetime, end: datetime, *, now: datetime) -> str:
 
 def absolute(moment: datetime) -> str:
     """Say a moment in full, with the zone: "Mon 2 Mar 2026, 10:00:14 CET"."""
-    return date_format(timezone.localtime(moment), "D j M Y, H:i:s T")
+    local = timezone.localtime(moment)
+    return f"{_day(local.date(), get_language())}, {local:%H:%M:%S} {local.tzname()}"
+
+
+@lru_cache(maxsize=1024)
+def _day(day: date, language: str | None) -> str:
+    return date_format(day, "D j M Y")
 
 
 def milliseconds(value: float | None) -> str:
@@ -116,11 +123,18 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return NOTHING
     if value < 9.95:
-        return _unit(number_format(round(value, 1), decimal_pos=1), _("ms"))
+        return _unit(_decimal(round(value, 1), 1, get_language()), _("ms"))
     if value < 999.5:
         return _unit(str(round(value)), _("ms"))
     digits = 2 if value < 9_995 else 1
-    return _unit(number_format(round(value / 1000, digits), decimal_pos=digits), _("s"))
+    number = _decimal(round(value / 1000, digits), digits, get_language())
+    return _unit(number, _("s"))
+
+
+# Formatting by locale takes ten times as long, and pages say the same numbers again.
+@lru_cache(maxsize=4096)
+def _decimal(value: float, digits: int, language: str | None) -> str:
+    return number_format(value, decimal_pos=digits)
 
 
 def percent(ratio: float | None, *, digits: int = 2) -> str:
@@ -132,6 +146,11 @@ def percent(ratio: float | None, *, digits: int = 2) -> str:
         return NOTHING
     if ratio >= 1 or ratio <= 0:
         return _unit("100" if ratio >= 1 else "0", "%")
+    return _share(ratio, digits, get_language())
+
+
+@lru_cache(maxsize=4096)
+def _share(ratio: float, digits: int, language: str | None) -> str:
     # repr() keeps 0.9999 from becoming 0.99989999… on its way to decimal.
     exact = Decimal(repr(ratio)) * 100
     floored = exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_DOWN)

@@ -8,7 +8,14 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from monitors.pages.chart import HEIGHT, WIDTH, Bound, Chart, Mark, latency_chart
-from monitors.pages.drawing import BAR_HEIGHT, day_bars, day_title, ribbon, sparkline
+from monitors.pages.drawing import (
+    BAR_HEIGHT,
+    day_bars,
+    day_strip,
+    day_title,
+    ribbon,
+    sparkline,
+)
 from monitors.queries.latency import Bin, Latency, Quantiles
 from monitors.uptime import DayUptime, Interval, Uptime
 
@@ -101,6 +108,25 @@ def test_title_of_a_day_gives_its_figures(seconds, title):
     assert day_title(day(**seconds)).replace("\u00a0", " ") == title
 
 
+def test_strip_draws_the_same_and_keeps_the_words_for_a_script():
+    days = [day(up=DAY_S), day(up=DAY_S - 240, down=240), day()]
+
+    strip = ET.fromstring(day_strip(days))
+
+    names = [path.attrib["class"] for path in strip.iter("path")]
+    assert names == ["is-up", "is-down", "is-none"]
+    assert strip.attrib["data-tips"].split("|") == [day_title(one) for one in days]
+
+
+def test_bars_move_in_steps_that_can_be_seen():
+    kept = {
+        day_strip([day(up=40_000 + seconds, down=100)]).split("data-tips")[0]
+        for seconds in (0, 20)
+    }
+
+    assert len(kept) == 1
+
+
 # --- The ribbon -------------------------------------------------------------------
 
 
@@ -108,7 +134,11 @@ def drawn(
     now: datetime, *intervals: Interval, until=None
 ) -> list[tuple[str, int, int]]:
     svg = ribbon(
-        intervals=intervals, start=now - 10 * HOUR, end=now, observed_until=until
+        intervals=intervals,
+        start=now - 10 * HOUR,
+        end=now,
+        now=now,
+        observed_until=until,
     )
     return [
         (
@@ -159,14 +189,44 @@ def test_ribbon_says_what_went_wrong_and_escapes_it(now):
         intervals=[Interval("down", now - HOUR, None, 503, "<b>503</b>")],
         start=now - 10 * HOUR,
         end=now,
+        now=now,
         observed_until=None,
     )
 
     assert "<b>" not in svg
     title = shapes(svg, "title")[0].text
     assert title is not None
-    assert title.startswith("Down from 09:00:00 to 10:00:00")
+    assert title.startswith("Down since 09:00:00: ")
     assert title.endswith("<b>503</b>")
+
+
+def test_ribbon_says_from_when_to_when_of_what_is_over(now):
+    svg = ribbon(
+        intervals=[Interval("down", now - 2 * HOUR, now - HOUR, 503, "HTTP 503")],
+        start=now - 10 * HOUR,
+        end=now,
+        now=now,
+        observed_until=None,
+    )
+
+    title = shapes(svg, "title")[0].text or ""
+    said = "Down from 08:00:00 to 09:00:00, 1 h: HTTP 503"
+    assert title.replace("\u00a0", " ") == said
+
+
+def test_ribbon_stands_still_between_two_steps_of_its_grid(now):
+    kept = {
+        ribbon(
+            intervals=[Interval("down", now - HOUR, None)],
+            start=now - 10 * HOUR,
+            end=now + 10 * MINUTE,
+            now=moment,
+            observed_until=now + HOUR,
+        )
+        for moment in (now, now + timedelta(seconds=20))
+    }
+
+    assert len(kept) == 1
 
 
 def test_ribbon_of_nothing_is_empty(now):
@@ -243,7 +303,8 @@ def test_chart_stacks_phases_and_draws_the_p95(now):
     chart = chart_of(now, [make_bin(now - HOUR, 40), make_bin(now - 50 * MINUTE, 40)])
 
     paths = {path.attrib.get("class"): path for path in shapes(chart.svg, "path")}
-    assert {"ops-phase-1", "ops-phase-4", "ops-p95-line"} == set(paths)
+    lines = {"ops-p50-line", "ops-p95-line", "ops-p99-line"}
+    assert {"ops-phase-1", "ops-phase-4", *lines} == set(paths)
     assert line_of(chart).count("M") == 1
     # 2 × 40 ms and a little air.
     assert chart.y_labels == ["100\u00a0ms", "50\u00a0ms", "0"]
@@ -254,6 +315,19 @@ def test_chart_breaks_the_line_at_a_gap(now):
     chart = chart_of(now, [make_bin(now - 3 * HOUR, 40), make_bin(now - HOUR, 40)])
 
     assert line_of(chart).count("M") == 2
+
+
+def test_chart_says_the_figures_of_each_bin_and_where_there_are_none(now):
+    chart = chart_of(now, [make_bin(now - 10 * MINUTE, 40)])
+
+    tips = ET.fromstring(chart.svg).attrib["data-tips"].replace("\u00a0", " ")
+    lines = tips.split("|")
+    assert len(lines) == 144
+    assert lines[0] == "1 Mar, 10:00 – 10:10: no result"
+    assert lines[-1] == (
+        "2 Mar, 09:50 – 10:00: median 40 ms, p95 80 ms, p99 120 ms"
+        " · DNS 10 ms, first byte 20 ms · 10 passed, 0 failed"
+    )
 
 
 def test_chart_marks_bins_with_failures(now):

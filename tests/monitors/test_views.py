@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import timedelta
 
@@ -153,9 +154,9 @@ def test_list_has_pages(ops: Client):
 
     first, second = page_of(ops, "/monitors/"), page_of(ops, "/monitors/?page=2")
 
-    assert "1–100 of 150" in text_of(first)
-    assert "101–150 of 150" in text_of(second)
-    assert "m149" in second
+    assert "1–50 of 150" in text_of(first)
+    assert "51–100 of 150" in text_of(second)
+    assert "m099" in second
 
 
 def test_list_page_asks_the_same_number_of_queries_for_any_number_of_monitors(
@@ -167,7 +168,7 @@ def test_list_page_asks_the_same_number_of_queries_for_any_number_of_monitors(
             make_ledger(monitor=monitor, now=now)
             make_rollups(monitor=monitor, now=now, base_ms=100, days=1)
 
-        with django_assert_num_queries(10):
+        with django_assert_num_queries(9):
             page_of(ops, "/monitors/")
 
 
@@ -183,6 +184,92 @@ def test_part_that_did_not_change_is_not_sent_again(ops: Client, now):
     assert "<html" not in first.content.decode()
     assert again.status_code == 304
     assert later.status_code == 200
+
+
+def test_check_that_changed_nothing_sends_its_time_alone(ops: Client, now):
+    made = make_history(now=now)
+    backend = made.monitors["Backend health"].pk
+    for address in ("/?live", "/monitors/?live", f"/monitors/{backend}/?live"):
+        first = ops.get(address)
+        MonitorState.objects.update(last_result_at=now - 7 * MINUTE)
+
+        later = ops.get(address, headers={"If-None-Match": first["ETag"]})
+        MonitorState.objects.update(last_result_at=now)
+
+        assert later.status_code == 304 or len(later.content) < 2048
+
+
+def test_page_knows_its_parts_so_that_the_first_refresh_sends_nothing(ops: Client, now):
+    made = make_history(now=now)
+    backend = made.monitors["Backend health"].pk
+    for address in (
+        "/",
+        "/monitors/",
+        "/monitors/?q=a&state=up",
+        f"/monitors/{backend}/",
+    ):
+        parts = re.findall(
+            r'data-live-url="([^"]+)".*?data-live-etag="([^"]+)"', page_of(ops, address)
+        )
+
+        assert parts
+        for live, etag in parts:
+            refresh = address.partition("?")[0] + html.unescape(live)
+            answer = ops.get(refresh, headers={"If-None-Match": f'"{etag}"'})
+            assert answer.status_code == 304, refresh
+
+
+# --- Several at once --------------------------------------------------------------
+
+
+def test_chosen_monitors_are_paused_and_the_list_is_shown_as_it_was(ops: Client):
+    chosen, other = make_monitor(), make_monitor()
+
+    answer = ops.post(
+        "/monitors/bulk/",
+        {"action": "pause", "_selected_action": [chosen.pk], "back": "q=a&state=up"},
+    )
+
+    assert answer["Location"] == "/monitors/?q=a&state=up"
+    enabled = Monitor.objects.filter(is_enabled=True)
+    assert list(enabled) == [other]
+    assert "1 monitor paused." in ops.get("/monitors/").content.decode()
+
+
+def test_monitor_is_paused_and_resumed_from_its_page(ops: Client):
+    monitor = make_monitor()
+    asked = {"_selected_action": [monitor.pk], "back": str(monitor.pk)}
+
+    answer = ops.post("/monitors/bulk/", {"action": "pause", **asked})
+    assert answer["Location"] == f"/monitors/{monitor.pk}/"
+    assert 'value="resume"' in page_of(ops, f"/monitors/{monitor.pk}/")
+
+    ops.post("/monitors/bulk/", {"action": "resume", **asked})
+    assert 'value="pause"' in page_of(ops, f"/monitors/{monitor.pk}/")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"action": "pause"}, "Choose at least one monitor."),
+        ({"action": "pause", "_selected_action": ["x", "9" * 30]}, "Choose at least"),
+        ({"action": "delete_selected", "_selected_action": ["1"]}, "Choose what to do"),
+        ({"action": "shout", "_selected_action": ["1"]}, "Choose what to do"),
+    ],
+)
+def test_choice_that_makes_no_sense_says_what_to_do(ops: Client, asked, said):
+    make_monitor()
+
+    answer = ops.post("/monitors/bulk/", asked, follow=True)
+
+    assert said in answer.content.decode()
+    assert not Monitor.objects.filter(is_enabled=False).exists()
+
+
+def test_back_leads_nowhere_else(ops: Client):
+    answer = ops.post("/monitors/bulk/", {"action": "x", "back": "//evil.example/?"})
+
+    assert answer["Location"].startswith("/monitors/?")
 
 
 # --- The page of one monitor ------------------------------------------------------
@@ -207,7 +294,7 @@ def test_page_answers_since_when_and_why_first(ops: Client, now):
     assert reverse("incidents:detail", args=[made.incidents["open"].pk]) in page
 
 
-@pytest.mark.parametrize("reach", ["24h", "7d", "30d", "90d"])
+@pytest.mark.parametrize("reach", ["24h", "7d", "30d", "90d", "1y"])
 def test_page_shows_each_range(ops: Client, now, reach: str):
     monitor = make_monitor()
     make_ledger(monitor=monitor, now=now)
@@ -219,6 +306,54 @@ def test_page_shows_each_range(ops: Client, now, reach: str):
     assert f'<a href="?range={reach}" aria-current="true">' in page
     assert page.count("ops-chart-picture") == 1
     assert "p95" in text_of(page)
+
+
+def custom(client: Client, pk: int, start: str, end: str) -> str:
+    return page_of(client, f"/monitors/{pk}/?range=custom&start={start}&end={end}")
+
+
+def test_custom_range_is_in_the_readers_zone(ops: Client, now):
+    monitor = make_monitor()
+    troubles = [Trouble(Status.DOWN, 5 * HOUR, 10 * MINUTE, "HTTP 500", 500)]
+    make_ledger(monitor=monitor, now=now, troubles=troubles)
+    make_results(monitor=monitor, now=now, base_ms=100)
+    ops.cookies["zone"] = "Asia/Tokyo"
+
+    # It went down at 04:00 UTC, which is 13:00 there.
+    inside = custom(ops, monitor.pk, "2026-03-02T12:00", "2026-03-02T14:00")
+    before = custom(ops, monitor.pk, "2026-03-02T10:00", "2026-03-02T13:00")
+
+    assert "13:00:00 – 13:10:00" in text_of(inside)
+    assert "Nothing but up in this range." in text_of(before)
+    assert 'value="2026-03-02T12:00"' in inside
+    assert "2 Mar, 12:00 – 12:01" in inside
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("yesterday", "2026-03-02T09:00", "Write it as 2026-03-01 14:00."),
+        ("", "2026-03-02T09:00", "Say from when."),
+        ("2026-03-01T09:00", "", "Say up to when."),
+        ("2026-03-02T09:00", "2026-03-01T09:00", "Choose an end after the start."),
+        ("2026-03-01T09:00", "2026-03-01T09:05", "Choose at least 10 minutes."),
+        ("2027-03-01T09:00", "2027-03-02T09:00", "Choose a start in the past."),
+        ("1999-03-01T09:00", "2026-03-02T09:00", "History goes back 400 days"),
+        ("%00%FF", "2026-03-02T09:00", "Write it as 2026-03-01 14:00."),
+        ("0001-01-01T00:00", "9999-12-31T23:59", "History goes back 400 days"),
+    ],
+)
+def test_range_that_makes_no_sense_says_what_to_do(
+    ops: Client, start: str, end: str, said: str
+):
+    monitor = make_monitor()
+
+    page = custom(ops, monitor.pk, start, end)
+
+    assert said in text_of(page)
+    # What was typed stays, and the last day is shown.
+    assert f'value="{start}"' in page or not start or "%" in start
+    assert '<a href="?range=24h" aria-current="true">' in page
 
 
 def test_unknown_range_is_the_last_day(ops: Client, now):

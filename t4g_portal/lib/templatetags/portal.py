@@ -10,11 +10,14 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django import template
+from django.template.base import FilterExpression, Parser, Token
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from t4g_portal.lib import retelling, wording
+from t4g_portal.lib.live import part_of
 
 register = template.Library()
 Value = TypeVar("Value")
@@ -99,6 +102,46 @@ def percent(ratio: float | None, digits: int = 2) -> str:
 def retold(text: str) -> str:
     """`{{ incident.title|retold }}`: a stored sentence in the reader's language."""
     return retelling.retold(text)
+
+
+class _LiveNode(template.Node):
+    """The part, in an element that says what it is known by."""
+
+    def __init__(
+        self,
+        nodelist: template.NodeList,
+        url: FilterExpression,
+        every: FilterExpression,
+    ) -> None:
+        self._nodelist = nodelist
+        self._url = url
+        self._every = every
+
+    def render(self, context: template.Context) -> SafeString:
+        part = part_of(self._nodelist.render(context))
+        return format_html(
+            '<div class="ops-live" data-live-url="{}" data-live-every="{}"'
+            ' data-live-etag="{}" data-live-stale="{}">{}</div>',
+            self._url.resolve(context),
+            self._every.resolve(context),
+            part.etag,
+            _("No answer from the portal. As of %s."),
+            mark_safe(part.html),  # noqa: S308 rendered by the template
+        )
+
+
+@register.tag
+def live(parser: Parser, token: Token) -> template.Node:
+    """`{% live url seconds %}…{% endlive %}`: a part that refreshes itself from `url`."""
+    try:
+        _name, url, every = token.split_contents()
+    except ValueError as error:
+        raise template.TemplateSyntaxError(
+            "live takes an address and a number of seconds"
+        ) from error
+    nodelist = parser.parse(("endlive",))
+    parser.delete_first_token()
+    return _LiveNode(nodelist, parser.compile_filter(url), parser.compile_filter(every))
 
 
 def _known(value: Value) -> Value | None:

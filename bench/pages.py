@@ -1,0 +1,257 @@
+"""The pages of a portal with 1,000 monitors and 90 days behind it: time, queries, bytes.
+
+The filled database is kept in `var/bench-pages` for the day: filling takes minutes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import http.client
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import brotli  # type: ignore[import-untyped]
+
+from bench.figures import Figure
+from bench.portal import OWN_SETTINGS, ROOT, free_port
+from t4g_portal.launcher import web_program
+
+_DATA_DIR = ROOT / "var" / "bench-pages"
+_STAMP = _DATA_DIR / "filled"
+_ROUNDS = 40
+_BOUND_MS = 100.0
+_SHELL_KB = 350.0
+_PUBLIC_KB = 60.0
+_IDLE_KB = 2.0
+# What is measured: its name, and its address with the number of a monitor.
+_PAGES = {
+    "overview": "/",
+    "monitors list": "/monitors/",
+    "monitors list, searched": "/monitors/?q=endpoint+09&service=service-4",
+    "monitor page, 24 h": "/monitors/{pk}/",
+    "monitor page, 7 d": "/monitors/{pk}/?range=7d",
+    "monitor page, 90 d": "/monitors/{pk}/?range=90d",
+    "status page": "/status/",
+}
+_LIVE = {
+    "overview": "/?live",
+    "monitors list": "/monitors/?live",
+    "monitor page": "/monitors/{pk}/?live",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer as it came over the wire."""
+
+    status: int
+    took_ms: float
+    size: int
+    body: bytes
+    headers: http.client.HTTPMessage
+
+
+class Browser:
+    """Asks over one connection, signed in, and takes compressed answers."""
+
+    def __init__(self, port: int, cookie: str = "") -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._cookie = cookie
+
+    def get(self, address: str, **headers: str) -> Answer:
+        began = time.perf_counter()
+        self._connection.request(
+            "GET",
+            address,
+            headers={
+                "Accept-Encoding": "br, gzip",
+                "Cookie": self._cookie,
+                **{name.replace("_", "-"): value for name, value in headers.items()},
+            },
+        )
+        response = self._connection.getresponse()
+        raw = response.read()
+        return Answer(
+            status=response.status,
+            took_ms=(time.perf_counter() - began) * 1000,
+            size=len(raw),
+            body=_unpacked(raw, response.headers.get("Content-Encoding", "")),
+            headers=response.headers,
+        )
+
+
+def pages() -> list[Figure]:
+    """Server time, queries and bytes of pages, 1,000 monitors × 90 days of history."""
+    with _filled(), _web() as port:
+        inside = json.loads(_child("-m", "bench.pages_inside", *_PAGES.values()))
+        browser = Browser(port, inside["cookie"])
+        ids = inside["monitor_ids"]
+        figures = []
+        for name, address in _PAGES.items():
+            figures += _timed(browser, name, address, ids)
+            count = inside["queries"][address]
+            figures.append(Figure(f"{name}: queries", count, "queries"))
+        for name, address in _LIVE.items():
+            figures += _idle(browser, name, address.format(pk=ids[7]))
+        figures += _weight(browser, "overview", "/", _SHELL_KB)
+        figures += _weight(browser, "monitors list", "/monitors/", _SHELL_KB)
+        figures += _weight(browser, "monitor page", f"/monitors/{ids[7]}/", _SHELL_KB)
+        figures += _weight(browser, "status page", "/status/", _PUBLIC_KB)
+        return figures
+
+
+def _timed(browser: Browser, name: str, address: str, ids: list[int]) -> list[Figure]:
+    """Another monitor each time, so that no page is the one just read."""
+    times = []
+    for round_ in range(_ROUNDS + 3):
+        answer = browser.get(address.format(pk=ids[round_ * 7 % len(ids)]))
+        if answer.status != 200:
+            raise SystemExit(f"{address} answered {answer.status}")
+        times.append(answer.took_ms)
+    cuts = statistics.quantiles(times[3:], n=20)
+    return [
+        Figure(f"{name}: p50", cuts[9], "ms"),
+        Figure(f"{name}: p95", cuts[18], "ms", _BOUND_MS),
+    ]
+
+
+def _idle(browser: Browser, name: str, address: str) -> list[Figure]:
+    """What a refresh sends when nothing happened since the last one."""
+    first = browser.get(address)
+    time.sleep(3)
+    again = browser.get(address, If_None_Match=first.headers["ETag"])
+    return [
+        Figure(f"{name}: idle refresh, status", again.status, ""),
+        Figure(f"{name}: idle refresh", again.size / 1024, "KB", _IDLE_KB),
+    ]
+
+
+def _weight(browser: Browser, name: str, address: str, bound: float) -> list[Figure]:
+    """Everything that a first visit brings: page, scripts and styles, then fonts."""
+    page = browser.get(address)
+    html = page.body.decode()
+    scripts = re.findall(r'<script[^>]+src="([^"]+)"', html)
+    styles = [
+        match[1]
+        for tag in re.findall(r"<link[^>]*>", html)
+        if "stylesheet" in tag and (match := re.search(r'href="([^"]+)"', tag))
+    ]
+    code = page.size
+    fonts = 0
+    for asset in {*scripts, *styles}:
+        answer = browser.get(asset)
+        if answer.status != 200:
+            raise SystemExit(f"{asset} answered {answer.status}")
+        code += answer.size
+        if asset in styles:
+            for font in re.findall(r'url\("?([^")]+\.woff2)', answer.body.decode()):
+                fonts += browser.get(urllib.parse.urljoin(asset, font)).size
+    return [
+        Figure(f"{name}: HTML", page.size / 1024, "KB"),
+        Figure(f"{name}: first load, HTML + JS + CSS", code / 1024, "KB", bound),
+        Figure(f"{name}: fonts beside it", fonts / 1024, "KB"),
+    ]
+
+
+def _unpacked(raw: bytes, encoding: str) -> bytes:
+    if encoding == "gzip":
+        return gzip.decompress(raw)
+    if encoding == "br":
+        return bytes(brotli.decompress(raw))
+    return raw
+
+
+@contextlib.contextmanager
+def _filled() -> Iterator[None]:
+    """Hold the filled database; it is filled unless it was today."""
+    from t4g_portal.embedded_db import EmbeddedDatabase
+
+    today = f"{datetime.now(UTC):%Y-%m-%d} {_schema()}"
+    is_filled = _STAMP.is_file() and _STAMP.read_text() == today
+    if not is_filled:
+        shutil.rmtree(_DATA_DIR, ignore_errors=True)
+    database = EmbeddedDatabase(data_dir=_DATA_DIR)
+    database.acquire()
+    try:
+        _child("manage.py", "prepare")
+        if not is_filled:
+            began = time.monotonic()
+            _child("-m", "bench.pages_history")
+            print(f"filled in {time.monotonic() - began:.0f} s", flush=True)
+            _STAMP.write_text(today)
+        yield
+    finally:
+        database.release()
+
+
+def _schema() -> str:
+    """Name the migrations and what fills them."""
+    files = [*ROOT.glob("*/migrations/*.py"), ROOT / "bench" / "pages_history.py"]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _web() -> Iterator[int]:
+    """Run the web process alone, as the portal runs it; yield its port."""
+    port = free_port()
+    with (_DATA_DIR / "web.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, *web_program(host="127.0.0.1", port=port)],
+            cwd=ROOT,
+            env=_environment(),
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            _wait_until_up(port)
+            yield port
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def _wait_until_up(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            Browser(port).get("/health")
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"the web process did not start; see {_DATA_DIR / 'web.log'}")
+
+
+def _child(*arguments: str) -> str:
+    """Run a program of ours on the filled database; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        **OWN_SETTINGS,
+        "PORTAL_DATA_DIR": str(_DATA_DIR),
+        "PORTAL_SEED": "off",
+    }
