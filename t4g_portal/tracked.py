@@ -14,6 +14,7 @@ from monitors.models import (
 )
 from notifications.models import Address, Channel, Contact
 from t4g_portal.lib.history import track
+from t4g_portal.lib.models import ApiKey
 
 
 def track_configuration() -> None:
@@ -31,3 +32,4 @@ def track_configuration() -> None:
     track(Channel)
     track(User, secrets={"password"}, left_out={"last_login", "date_joined"})
     track(Group)
+    track(ApiKey, secrets={"digest"}, left_out={"created_at"})
