@@ -8,6 +8,11 @@ from django.urls import include, path
 from t4g_portal import views
 from t4g_portal.trust import csp_reports
 
+handler400 = "t4g_portal.errors.bad_request"
+handler403 = "t4g_portal.errors.forbidden"
+handler404 = "t4g_portal.errors.not_found"
+handler500 = "t4g_portal.errors.server_error"
+
 urlpatterns = [
     path("", views.home, name="home"),
     path("", include("monitors.urls")),
