@@ -95,6 +95,21 @@ def holes(portal: Portal) -> list[tuple[object, ...]]:
     )
 
 
+def _what_happened(portal: Portal, slack: Inbox) -> str:
+    """Who was told what, and why: for the reader of a failure."""
+    timeline = rows(
+        portal, "SELECT at, kind, text, data FROM incidents_incidentevent ORDER BY id"
+    )
+    failures = rows(
+        portal,
+        "SELECT at, monitor_id, message FROM monitors_resultdetail d"
+        "  JOIN monitors_monitor m ON m.id = d.monitor_id"
+        " WHERE NOT starts_with(message, 'HTTP 500') ORDER BY at LIMIT 50",
+    )
+    told = [(one.at, one.body["text"]) for one in slack.received]
+    return "\n".join(str(line) for line in [*told, *timeline, *failures])
+
+
 def test_killed_worker_beat_and_postgres_lose_and_double_nothing():
     shop, broken, slack = Shop(), Shop(), Inbox()
     broken.turn("failing")
@@ -180,8 +195,6 @@ def test_killed_worker_beat_and_postgres_lose_and_double_nothing():
             told = Counter(
                 json.dumps(one.body, sort_keys=True) for one in slack.received
             )
-            texts = [one.body["text"] for one in slack.received]
-            assert len(told) == 1, texts
-            assert told.most_common(1)[0][1] == 1
+            assert list(told.values()) == [1], _what_happened(portal, slack)
     for server in (shop, broken, slack):
         server.stop()
