@@ -307,7 +307,10 @@ def _told(field: models.Field[Any, Any], value: Any) -> Any:
         model: Any = field.related_model
         row = without_secrets(model).filter(**{field.target_field.attname: value})
         return str(row.first() or f"#{value}")
-    return json.loads(json.dumps(value, cls=DjangoJSONEncoder, default=str))
+    # JSON knows no infinity: the database would refuse the line and with it the change.
+    return json.loads(
+        json.dumps(value, cls=DjangoJSONEncoder, default=str), parse_constant=str
+    )
 
 
 # --- Writing --------------------------------------------------------------------------
