@@ -42,7 +42,7 @@ def watch(**_: Any) -> None:
 def judge(**_: Any) -> None:
     """Hold the thresholds against what was measured."""
     run_cycle(
-        name="monitors.judge",
+        name=rounds.LOOP,
         bound_s=60,
         cycle=lambda now: rounds.judge_all(now=now),
     )

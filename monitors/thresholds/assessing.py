@@ -65,7 +65,8 @@ class Assessment:
 class Assessor:
     """One round of judging: what is there, what applies, how it stands.
 
-    `standings` as loaded; `now` is the moment that ages and windows end at.
+    `standings` as loaded; `now` is the moment that ages and windows end at;
+    `awake_since` when we came back from a standstill, in which no sample could come in.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class Assessor:
         watched: Iterable[Watched],
         standings: Mapping[Place, Standing],
         now: datetime,
+        awake_since: datetime | None = None,
     ) -> None:
+        self._awake_since = awake_since
         self._scopes = scopes
         self._standings = standings
         self._now = now
@@ -303,7 +306,10 @@ class Assessor:
         """Return what needs no query of its own, None where there is nothing."""
         if measure == Measure.NO_DATA:
             last_at = self.series[subject_id].last_at
-            return None if last_at is None else (self._now - last_at).total_seconds()
+            if last_at is None:
+                return None
+            heard_at = max(last_at, self._awake_since or last_at)
+            return (self._now - heard_at).total_seconds()
         row = self.monitors[subject_id]
         return (
             row.failure_count if measure == Measure.FAILURES else row.certificate_days

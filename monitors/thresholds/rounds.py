@@ -25,10 +25,13 @@ from monitors.thresholds.rhythm import LOOKBACK
 from monitors.thresholds.scopes import Scopes
 from monitors.thresholds.sentences import say_slowest_phase
 from monitors.thresholds.watched import watched_monitors
+from t4g_portal.lib.loops import awake_since
 from t4g_portal.lib.retelling import source_language
 
 logger = logging.getLogger(__name__)
 
+# The loop that comes round here.
+LOOP = "monitors.judge"
 # Subjects whose alerts change in one transaction: a storm must not hold its locks long.
 _AT_ONCE = 25
 
@@ -57,7 +60,13 @@ def judge_all(*, now: datetime) -> Judgement:
     watched = watched_monitors(now=now)
     down_alerts.reconcile(scopes=scopes, watched=watched, firing=firing, now=now)
     known = standings.load(judged_after=now - LOOKBACK)
-    assessor = Assessor(scopes=scopes, watched=watched, standings=known, now=now)
+    assessor = Assessor(
+        scopes=scopes,
+        watched=watched,
+        standings=known,
+        now=now,
+        awake_since=_awake_since(thresholds, now),
+    )
     found = Round(
         thresholds=thresholds,
         assessor=assessor,
@@ -69,6 +78,13 @@ def judge_all(*, now: datetime) -> Judgement:
     with source_language():
         cases = _cases(found, now)
     return _write_all(cases, now)
+
+
+def _awake_since(thresholds: Iterable[Threshold], now: datetime) -> datetime | None:
+    """Read when we came back, where a threshold waits for data that others send."""
+    if any(one.measure == Threshold.Measure.NO_DATA for one in thresholds):
+        return awake_since(name=LOOP, now=now)
+    return None
 
 
 def _firing_alerts() -> dict[str, str]:

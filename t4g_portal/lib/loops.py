@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection
+from django.db.models import Case, DateTimeField, F, Value, When
 from django.utils import timezone
 
 from t4g_portal.lib.models import LoopCycle
@@ -50,13 +51,28 @@ def run_cycle(*, name: str, bound_s: int, cycle: Callable[[datetime], object]) -
             return False
         refresh_connection()
         try:
-            cycle(timezone.now())
+            started_at = timezone.now()
+            cycle(started_at)
         except Exception as error:
             logger.exception("loop %s failed", name)
             _note_error(name, bound_s, error)
             return False
-        _note_cycle(name, bound_s)
+        _note_cycle(name, bound_s, started_at)
         return True
+
+
+def awake_since(*, name: str, now: datetime) -> datetime | None:
+    """Return when a loop came round again after it had been late, None if it never was.
+
+    Inside its first cycle after a standstill that is `now`. What should have come in
+    before was not missed by its sender: we were not there to take it.
+    """
+    row = LoopCycle.objects.filter(name=name).first()
+    if row is None:
+        return None
+    if row.completed_at < now - timedelta(seconds=row.bound_s):
+        return now
+    return row.resumed_at
 
 
 def refresh_connection() -> None:
@@ -79,14 +95,24 @@ def _only_one(name: str) -> Iterator[bool]:
             lock.release()
 
 
-def _note_cycle(name: str, bound_s: int) -> None:
+def _note_cycle(name: str, bound_s: int, started_at: datetime) -> None:
     now = time.monotonic()
     if now - _written.get(name, -_WRITE_EVERY_S) < min(_WRITE_EVERY_S, bound_s / 4):
         return
     try:
+        late_before = started_at - timedelta(seconds=bound_s)
         LoopCycle.objects.update_or_create(
             name=name,
-            defaults={"completed_at": timezone.now(), "bound_s": bound_s},
+            defaults={
+                "completed_at": timezone.now(),
+                "bound_s": bound_s,
+                "resumed_at": Case(
+                    When(completed_at__lt=late_before, then=Value(started_at)),
+                    default=F("resumed_at"),
+                    output_field=DateTimeField(),
+                ),
+            },
+            create_defaults={"completed_at": timezone.now(), "bound_s": bound_s},
         )
         _written[name] = now
     except DatabaseError:

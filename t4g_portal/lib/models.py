@@ -18,6 +18,8 @@ class LoopCycle(models.Model):
     completed_at = models.DateTimeField()
     # Later than this and the loop counts as stuck.
     bound_s = models.PositiveIntegerField()
+    # When it came round again after it had been late: before that, nobody looked.
+    resumed_at = models.DateTimeField(null=True, blank=True)
     last_error = models.TextField(blank=True)
     last_error_at = models.DateTimeField(null=True, blank=True)
 

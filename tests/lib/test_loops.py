@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -72,3 +72,20 @@ def test_a_cycle_that_still_runs_is_not_started_twice():
     loops.run_cycle(name="x", bound_s=30, cycle=cycle)
 
     assert inside == [False]
+
+
+@pytest.mark.django_db
+def test_a_loop_that_was_late_remembers_when_it_came_back():
+    loops.run_cycle(name="x", bound_s=30, cycle=lambda now: None)
+    now = timezone.now()
+    assert loops.awake_since(name="x", now=now) is None
+    LoopCycle.objects.update(completed_at=now - timedelta(seconds=31))
+    loops._written.clear()
+
+    assert loops.awake_since(name="x", now=now) == now
+    seen: list[datetime] = []
+    loops.run_cycle(name="x", bound_s=30, cycle=seen.append)
+    loops._written.clear()
+    loops.run_cycle(name="x", bound_s=30, cycle=lambda now: None)
+
+    assert loops.awake_since(name="x", now=timezone.now()) == seen[0]

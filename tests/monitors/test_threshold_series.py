@@ -12,7 +12,8 @@ from monitors.models import (
     Series,
 )
 from monitors.series import NewSample, record_samples
-from monitors.thresholds.rounds import judge_all
+from monitors.thresholds.rounds import LOOP, judge_all
+from t4g_portal.lib.models import LoopCycle
 from tests.factories import make_priority_rules, make_service
 from tests.monitors.judged import (
     MINUTE,
@@ -140,6 +141,21 @@ class TestSeries:
         judge_all(now=now + 6 * MINUTE)
 
         assert firing() == set()
+
+    def test_samples_that_we_were_not_there_to_take_are_not_missed(self, now):
+        series = make_samples(now, 50)
+        threshold = make_series_threshold("no_data", critical_bound=300)
+        LoopCycle.objects.create(name=LOOP, completed_at=now, bound_s=60)
+        back_at = now + 60 * MINUTE
+
+        judge_all(now=back_at)
+        LoopCycle.objects.update(completed_at=back_at, resumed_at=back_at)
+        judge_all(now=back_at + 10 * SECOND)
+        assert firing() == set()
+
+        LoopCycle.objects.update(completed_at=back_at + 5 * MINUTE)
+        judge_all(now=back_at + 5 * MINUTE + SECOND)
+        assert firing() == {key(threshold, series)}
 
     def test_a_series_that_is_deleted_ends_its_alert(self, now):
         series = make_samples(now, 90)
