@@ -61,9 +61,11 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         """Check that the owner can tell the key from their others by its name."""
         cleaned = super().clean() or self.cleaned_data
-        owner = cleaned.get("owner") or self.instance.owner
+        owner = cleaned.get("owner")
         same = ApiKey.objects.filter(
-            owner=owner, name=cleaned.get("name", ""), revoked_at__isnull=True
+            owner=owner.pk if owner else self.instance.owner_id,
+            name=cleaned.get("name", ""),
+            revoked_at__isnull=True,
         ).exclude(pk=self.instance.pk)
         if same.exists():
             self.add_error("name", _("There is a key of this name. Choose another."))

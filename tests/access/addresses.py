@@ -1,0 +1,275 @@
+"""What every address asks for. A new address gets its line in `DECLARED`.
+
+`page("app.codename …")` answers GET to whoever has all these permissions, `act` answers
+POST, `form` both. The admin's own addresses of a model need no line: `_of_model` says
+what they ask for. What a button of the admin asks for stands in `ACTIONS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import Model
+from django.urls import get_resolver
+from django.urls.resolvers import URLPattern, URLResolver
+
+from incidents.models import Incident, Service
+from monitors.models import Monitor
+from notifications.models import Channel, Notification
+from tests.access.world import World
+
+# Everybody, signed in or not.
+ANYBODY = "anybody"
+# Whoever is signed in.
+MEMBER = "member"
+# Nobody at all, because it isn't offered.
+NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """What an address asks for: permissions, or one of the words above."""
+
+    get: str
+    post: str
+    # The API's other methods.
+    patch: str = ""
+    delete: str = ""
+    # The row that the address is about.
+    on: type[Model] | None = None
+    # The rest of what the address is made of.
+    parts: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    # Whom it refuses is told that there is no such page.
+    is_hidden: bool = False
+    # Whom it lets in may be told that there is nothing.
+    may_be_missing: bool = False
+
+
+def page(needs: str, **rest: Any) -> Asks:
+    return Asks(get=needs, post=NOBODY, **rest)
+
+
+def act(needs: str, **rest: Any) -> Asks:
+    return Asks(get=NOBODY, post=needs, **rest)
+
+
+def form(needs: str, **rest: Any) -> Asks:
+    return Asks(get=needs, post=needs, **rest)
+
+
+def api(get: str, post: str = NOBODY, **rest: Any) -> Asks:
+    return Asks(get=get, post=post, **rest)
+
+
+def _api_of(model: type[Model], base: str) -> dict[str, Asks]:
+    """A resource of the API with the usual methods."""
+    view, add, change, delete = (
+        _codename(model, verb) for verb in ("view", "add", "change", "delete")
+    )
+    return {
+        f"api/v1/{base}/": api(view, add),
+        f"api/v1/{base}/<number:id>/": api(view, patch=change, delete=delete, on=model),
+    }
+
+
+def _codename(model: type[Model], verb: str) -> str:
+    return f"{model._meta.app_label}.{verb}_{model._meta.model_name}"
+
+
+DECLARED: dict[str, Asks] = {
+    # Pages
+    "": page("incidents.view_incident monitors.view_monitor"),
+    "monitors/": page("monitors.view_monitor"),
+    "monitors/bulk/": act("monitors.change_monitor"),
+    "monitors/<int:pk>/": page("monitors.view_monitor", on=Monitor),
+    "monitors/<int:pk>/probe/": form("monitors.probe_now", on=Monitor),
+    "incidents/": page("incidents.view_incident"),
+    "incidents/<int:pk>/": page("incidents.view_incident", on=Incident),
+    **{
+        f"incidents/<int:pk>/{name}/": act("incidents.change_incident", on=Incident)
+        for name in (
+            "acknowledge",
+            "unacknowledge",
+            "resolve",
+            "note",
+            "snooze",
+            "priority",
+            "public",
+        )
+    },
+    # The API
+    "api/v1/schema/": page(MEMBER),
+    # A frame without words: it reads the schema with the reader's own session.
+    "api/docs/": page(ANYBODY),
+    "api/^(?P<path>.*)$": form(NOBODY, parts={"path": "nothing"}, is_hidden=True),
+    **_api_of(Service, "services"),
+    **_api_of(Monitor, "monitors"),
+    **{
+        f"api/v1/monitors/<number:id>/{name}/": act(
+            "monitors.change_monitor", on=Monitor
+        )
+        for name in ("pause", "resume")
+    },
+    # Anybody's
+    "ping/<str:ping_key>": form(ANYBODY, parts={"ping_key": "k"}, may_be_missing=True),
+    "ping/<str:ping_key>/": form(ANYBODY, parts={"ping_key": "k"}, may_be_missing=True),
+    "ping/<str:ping_key>/<str:action>": form(
+        ANYBODY, parts={"ping_key": "k", "action": "start"}, may_be_missing=True
+    ),
+    **{
+        route: page(ANYBODY)
+        for route in ("status/", "status/history/", "status.json", "status.atom")
+    },
+    "badges/<slug:slug>.<str:kind>": page(
+        ANYBODY, parts={"slug": "s", "kind": "svg"}, may_be_missing=True
+    ),
+    "badges/<slug:slug>/<str:window>.<str:kind>": page(
+        ANYBODY,
+        parts={"slug": "s", "window": "90d", "kind": "svg"},
+        may_be_missing=True,
+    ),
+    "health": page(ANYBODY),
+    "ready": page(ANYBODY),
+    "csp-report": act(ANYBODY),
+    "i18n/setlang/": form(ANYBODY),
+    # The admin's
+    "admin/": form(MEMBER),
+    "admin/login/": form(ANYBODY),
+    "admin/logout/": act(MEMBER),
+    "admin/password_change/": form(MEMBER),
+    "admin/password_change/done/": page(MEMBER),
+    "admin/search/": form(MEMBER),
+    "admin/jsi18n/": page(MEMBER),
+    "admin/autocomplete/": page(
+        "monitors.view_monitor",
+        query="app_label=monitors&model_name=threshold&field_name=monitor",
+    ),
+    "admin/r/<path:content_type_id>/<path:object_id>/": form(
+        NOBODY, parts={"content_type_id": "1", "object_id": "1"}, is_hidden=True
+    ),
+    "admin/^(?P<app_label>…)/$": form(
+        "auth.view_user", parts={"app_label": "auth"}, is_hidden=True
+    ),
+    "admin/(?P<url>.*)$": form(NOBODY, parts={"url": "nothing/"}, is_hidden=True),
+    "admin/auth/user/<id>/password/": form("auth.change_user", on=User),
+    "admin/monitors/monitor/<path:object_id>/probe/": form(
+        "monitors.view_monitor monitors.probe_now", on=Monitor
+    ),
+    "admin/monitors/threshold/try/": act("monitors.add_threshold"),
+    "admin/notifications/channel/<path:object_id>/test/": form(
+        "notifications.change_channel", on=Channel
+    ),
+    "admin/notifications/notification/<path:object_id>/retry/": form(
+        "notifications.change_notification", on=Notification
+    ),
+    "admin/notifications/notification/<path:object_id>/mail/": page(
+        "notifications.view_notification", on=Notification, may_be_missing=True
+    ),
+}
+
+# Tables that the engine owns: nobody edits them, not even a superuser.
+ENGINE_OWNED = {
+    "incidents.incident",
+    "incidents.alert",
+    "incidents.incidentevent",
+    "monitors.series",
+    "monitors.statusinterval",
+    "monitors.resultdetail",
+    "monitors.thresholdstate",
+    "monitors.locationstate",
+    "monitors.heartbeatping",
+    "notifications.notification",
+    "auditlog.logentry",
+    "cellar.loopcycle",
+}
+
+# What one may do to chosen rows of a list, by model; deleting is every list's own.
+ACTIONS: dict[str, dict[str, str]] = {
+    "incidents.incident": {
+        "acknowledge": "incidents.change_incident",
+        "resolve": "incidents.change_incident",
+    },
+    "monitors.monitor": {
+        "pause": "monitors.change_monitor",
+        "resume": "monitors.change_monitor",
+    },
+    "cellar.apikey": {"revoke": "cellar.change_apikey"},
+    "notifications.notification": {
+        "retry_selected": "notifications.change_notification",
+    },
+}
+
+
+def routes() -> Iterator[str]:
+    """Yield every address that the portal answers, as it is declared in the code."""
+    yield from _walk(get_resolver().url_patterns, "")
+
+
+def asks_of(route: str) -> Asks | None:
+    """Return what an address is declared to ask for, None when nobody declared it."""
+    return DECLARED.get(route) or _of_model(route)
+
+
+def address(route: str, asks: Asks, world: World) -> str:
+    """Return an address with the parts that it is made of."""
+    parts = dict(asks.parts)
+    key = str(world[asks.on].pk) if asks.on else ""
+
+    def fill(match: re.Match[str]) -> str:
+        return parts.get(match["name"], key)
+
+    filled = re.sub(r"<(\w+:)?(?P<name>\w+)>", fill, _without_regex(route))
+    return f"/{filled}" + (f"?{asks.query}" if asks.query else "")
+
+
+def actions_of(model: type[Model]) -> dict[str, str]:
+    """Return what the buttons of a model's list ask for."""
+    label = model._meta.label_lower
+    delete = {"delete_selected": _codename(model, "delete")}
+    return ACTIONS.get(label, {}) | ({} if label in ENGINE_OWNED else delete)
+
+
+def _of_model(route: str) -> Asks | None:
+    for model in admin.site._registry:
+        base = f"admin/{model._meta.app_label}/{model._meta.model_name}/"
+        if not route.startswith(base):
+            continue
+        view = _codename(model, "view")
+        is_fixed = model._meta.label_lower in ENGINE_OWNED
+        add, change, delete = (
+            NOBODY if is_fixed else _codename(model, verb)
+            for verb in ("add", "change", "delete")
+        )
+        one = "<path:object_id>/"
+        return {
+            "": form(view),
+            "add/": form(add),
+            f"{one}change/": Asks(get=view, post=change, on=model),
+            f"{one}delete/": form(delete, on=model),
+            # What the engine writes has no history of people's changes.
+            f"{one}history/": form(view, on=model, may_be_missing=is_fixed),
+            # Leads on to `change/`.
+            one: form(MEMBER, on=model),
+        }.get(route.removeprefix(base))
+    return None
+
+
+def _walk(patterns: list[Any], before: str) -> Iterator[str]:
+    for pattern in patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _walk(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern):
+            # The admin's expression names every app.
+            yield re.sub(r"\(\?P<app_label>[^)]*\)", "(?P<app_label>…)", route)
+
+
+def _without_regex(route: str) -> str:
+    plain = route.replace("^", "").replace("$", "")
+    return re.sub(r"\(\?P(<\w+>)[^)]*\)", r"\1", plain)

@@ -1,0 +1,87 @@
+"""One row of everything that has a page, for whoever walks all the pages."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from auditlog.models import LogEntry
+from django.contrib.auth.models import Group
+from django.db.models import Model
+
+from incidents.models import Alert, IncidentEvent, PriorityRule
+from monitors.models import (
+    ControlTarget,
+    HeartbeatPing,
+    LocationState,
+    MaintenanceWindow,
+    MonitorState,
+    ResultDetail,
+    Series,
+    StatusInterval,
+    Threshold,
+    ThresholdState,
+)
+from notifications.models import Address, Attempt, Notification
+from t4g_portal.lib.api.issuing import issue
+from t4g_portal.lib.models import LoopCycle
+from tests.factories import (
+    make_channel,
+    make_contact,
+    make_monitor,
+    make_priority_rules,
+    make_user,
+)
+from tests.incidents.making import make_incident
+
+World = dict[type[Model], Model]
+
+
+def make_world(*, now: datetime) -> World:
+    """Make one row of each model that has a page; return them by model."""
+    user = make_user(username="somebody", last_name="Else")
+    channel = make_channel(name="Ops by mail")
+    make_priority_rules(channel)
+    incident = make_incident(now=now)
+    monitor = make_monitor(service=incident.service)
+    contact = make_contact(name="Ana")
+    Address.objects.create(contact=contact, kind="email", value="ana@example.org")
+    notification = Notification.objects.first()
+    assert notification is not None
+    Attempt.objects.create(
+        notification=notification, started_at=now, duration_ms=3, outcome="sent"
+    )
+    MonitorState.objects.update_or_create(
+        monitor=monitor,
+        defaults={"status": "up", "since": now, "confirmed_since": now},
+    )
+    threshold = Threshold.objects.create(name="Down", measure="down")
+    key, _text = issue(owner=user, name="CI", scopes=["monitors:read"], expires_at=None)
+    rows: list[Any] = [
+        key,
+        LogEntry.objects.log_create(monitor, force_log=True, changes={}, action=1),
+        user,
+        Group.objects.create(name="Some group"),
+        channel,
+        contact,
+        notification,
+        incident,
+        incident.service,
+        Alert.objects.first(),
+        IncidentEvent.objects.first(),
+        PriorityRule.objects.first(),
+        monitor,
+        ControlTarget.objects.create(host="127.0.0.1", port=9),
+        threshold,
+        ThresholdState.objects.create(threshold=threshold, monitor=monitor, since=now),
+        MaintenanceWindow.objects.create(name="Night", starts_at=now, duration_s=60),
+        Series.objects.create(name="cpu", source="test", created_at=now),
+        StatusInterval.objects.create(monitor=monitor, status="up", started_at=now),
+        ResultDetail.objects.create(monitor=monitor, at=now, code=1, message="503"),
+        HeartbeatPing.objects.create(monitor=monitor, at=now, kind="success"),
+        LocationState.objects.create(name="main", changed_at=now, checked_at=now),
+        LoopCycle.objects.create(
+            name="monitors.probe", completed_at=now + timedelta(days=1), bound_s=30
+        ),
+    ]
+    return {type(row): row for row in rows}
