@@ -84,3 +84,213 @@ def test_unknown_row_is_404_whatever_its_number_looks_like(
     for page in pages:
         url = address(model, page, "NUMBER").replace("NUMBER", number)
         assert ops.get(url).status_code == 404, url
+
+
+# --- Bad input ------------------------------------------------------------------------
+
+# A value for each kind of nonsense; "{}" stands for a column of the table.
+BAD_QUERIES = [
+    "q=%00",
+    "q=" + "x" * 5000,
+    "q='%22%3B--%25_%5C",
+    "q=%F0%9F%92%A9%20%D8%A7",
+    "p=abc",
+    "p=99999999999999999999999",
+    "p=-1",
+    "p=%00",
+    "o=99.-99.x.%00",
+    "o=9999999999999999999999999",
+    "e=1",
+    "all=",
+    "_popup=1",
+    "_to_field=password",
+    "_changelist_filters=%00%26q%3D%00",
+    "nonsense=1",
+    "nonsense__in=%00",
+    "id=abc",
+    "id=%00",
+    "id__in=a,b",
+    "id__in=%00",
+    "id__exact=99999999999999999999999999",
+    "id__isnull=maybe",
+    "{}=%00",
+    "{}__exact=%00",
+    "{}__in=%00,%00",
+    "{}__isnull=%00",
+    "{}__gte=9999-99-99",
+    "{}__exact=" + "9" * 400,
+    "{}__year=99999",
+    "{}__year=abc",
+    "{}__month=0&{}__year=2026",
+    "{}__day=31&{}__month=2&{}__year=2026",
+    "{}__regex=(",
+    "{}__id__exact=%00",
+    "{}__id__exact=x",
+    "{}__id__exact=99999999999999999999999",
+    "{}__nonsense__exact=1",
+]
+
+
+def bad_addresses(model: Any) -> list[str]:
+    model_admin = admin.site._registry[model]
+    columns = {model._meta.pk.name}
+    columns |= {
+        one[0] if isinstance(one, tuple) else one
+        for one in model_admin.list_filter
+        if not isinstance(one, type)
+    }
+    columns |= {
+        one.parameter_name for one in model_admin.list_filter if isinstance(one, type)
+    }
+    start = address(model, "changelist")
+    return [
+        f"{start}?{query.replace('{}', column)}"
+        for query in BAD_QUERIES
+        for column in (sorted(columns) if "{}" in query else [""])
+    ]
+
+
+@pytest.mark.parametrize("model", TABLES, ids=lambda model: model._meta.label)
+def test_no_list_falls_over_bad_filters(ops: Client, model: Any):
+    ops.raise_request_exception = False
+    broken = [url for url in bad_addresses(model) if ops.get(url).status_code >= 500]
+
+    assert broken == []
+
+
+BAD_ACTIONS = [
+    {},
+    {"action": ""},
+    {"action": "nonsense", "_selected_action": ["1"]},
+    {"action": "ACTION", "_selected_action": ["abc", "\0", "9" * 40, "-1", ""]},
+    {"action": "ACTION", "_selected_action": ["999999"], "index": "x"},
+    {"action": "ACTION", "_selected_action": ["1"], "index": "99"},
+    {"action": "ACTION", "select_across": "x", "_selected_action": ["\0"]},
+    {"action": "ACTION", "post": "yes", "_selected_action": ["abc"]},
+    {"_save": "1", "form-TOTAL_FORMS": "x", "form-INITIAL_FORMS": "\0"},
+    {"_save": "1", "form-TOTAL_FORMS": "9" * 30, "form-INITIAL_FORMS": "1"},
+    {
+        "_save": "1",
+        "form-TOTAL_FORMS": "1",
+        "form-INITIAL_FORMS": "1",
+        "form-0-id": "abc",
+    },
+    {
+        "_save": "1",
+        "form-TOTAL_FORMS": "1",
+        "form-INITIAL_FORMS": "1",
+        "form-0-id": "9" * 30,
+    },
+]
+
+
+@pytest.mark.parametrize("model", TABLES, ids=lambda model: model._meta.label)
+def test_no_list_falls_over_bad_actions(ops: Client, model: Any, rf):
+    ops.raise_request_exception = False
+    request = rf.get("/")
+    request.user = make_user(is_superuser=True)
+    actions = list(admin.site._registry[model].get_actions(request)) or ["none"]
+    broken = []
+    for action in actions:
+        for data in BAD_ACTIONS:
+            sent = {
+                name: action if value == "ACTION" else value
+                for name, value in data.items()
+            }
+            if ops.post(address(model, "changelist"), sent).status_code >= 500:
+                broken.append(sent)
+
+    assert broken == []
+
+
+NASTY = [
+    "",
+    "\0",
+    "x" * 20_000,
+    "9" * 400,
+    "-1",
+    "1e999",
+    "nan",
+    '{"a": "\\u0000"}',
+    "[" * 5000,
+    "{",
+    "💩‮",
+    "2026-13-45",
+    "<script>",
+]
+# Tried in each field alone, too.
+HARD = ("\0", "9" * 400, '{"a": "\\u0000"}', "[" * 5000)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [one for one in TABLES if not isinstance(admin.site._registry[one], LookOnlyAdmin)],
+    ids=lambda model: model._meta.label,
+)
+def test_no_form_falls_over_bad_values(ops: Client, model: Any):
+    ops.raise_request_exception = False
+    url = address(model, "add")
+    if model._meta.model_name == "monitor":
+        url += "?kind=http"
+    form = ops.get(url).context["adminform"].form
+    broken = []
+    for value in NASTY:
+        sent = dict.fromkeys(form.fields, value)
+        if ops.post(url, sent).status_code >= 500:
+            broken.append(value[:30])
+        broken += [
+            f"{name}={value[:30]!r}"
+            for name in form.fields
+            if value in HARD
+            and ops.post(url, {**good_form(form), name: value}).status_code >= 500
+        ]
+
+    assert broken == []
+
+
+def good_form(form: Any) -> dict[str, Any]:
+    """What a browser would send of an untouched form."""
+    values = {name: form[name].value() for name in form.fields}
+    filled = {
+        name: "x" if value in (None, "") and form.fields[name].required else value
+        for name, value in values.items()
+    }
+    return {name: value for name, value in filled.items() if value not in (None, False)}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "term=%00&app_label=monitors&model_name=threshold&field_name=monitor",
+        "term=x&app_label=%00&model_name=x&field_name=x",
+        "term=x&app_label=monitors&model_name=threshold&field_name=%00",
+        "term=x&app_label=monitors&model_name=threshold&field_name=monitor&page=x",
+        "term=x&app_label=monitors&model_name=threshold&field_name=monitor&page=%00",
+        "",
+    ],
+)
+def test_completion_does_not_fall_over_bad_input(ops: Client, query: str):
+    ops.raise_request_exception = False
+
+    assert ops.get(f"/admin/autocomplete/?{query}").status_code < 500
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/r/abc/1/",
+        "/admin/r/1/%00/",
+        "/admin/r/999999/1/",
+        "/admin/r/1/abc/",
+        "/admin/nonsense/",
+        "/admin/monitors/",
+        "/admin/monitors/nonsense/",
+        "/admin/search/?s=%00",
+        "/admin/%00/",
+        "/admin/?q=%00",
+    ],
+)
+def test_other_addresses_do_not_fall_over_bad_input(ops: Client, path: str):
+    ops.raise_request_exception = False
+
+    assert ops.get(path).status_code < 500

@@ -10,17 +10,26 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Model
+from django.db.models import JSONField, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from t4g_portal.lib.access import PermissionMissing
 from t4g_portal.lib.admin.conflicts import guarded, with_lost_lines_as_new
+from t4g_portal.lib.admin.input import (
+    NUL,
+    ForgivingChangeList,
+    PlainJSONField,
+    has_nul,
+    with_real_choices,
+)
 from t4g_portal.lib.history import is_tracked
 from t4g_portal.lib.history.reading import entries_of, read
 from t4g_portal.lib.pages import render_page
@@ -54,8 +63,16 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
         except ValidationError as error:
             raise self._no_such_row() from error
         # PostgreSQL has no such character, and says so with an error of its own.
-        if "\0" in number:
+        if NUL in number:
             raise self._no_such_row()
+
+    def _make_choices_real(self, request: HttpRequest) -> None:
+        if request.method == "POST":
+            request.POST = with_real_choices(  # type: ignore[assignment]
+                request.POST,
+                model=self.model,
+                choices=self.get_autocomplete_fields(request),
+            )
 
     def _no_such_row(self) -> Http404:
         return Http404(
@@ -67,8 +84,35 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         self.demand(request, "view_or_change")
+        if has_nul(request.GET):
+            return redirect(f"{request.path}?{ERROR_FLAG}=1")
+        self._make_choices_real(request)
         answer: HttpResponse = super().changelist_view(request, extra_context)
         return answer
+
+    def get_changelist(
+        self, request: HttpRequest, **kwargs: Any
+    ) -> type[ForgivingChangeList]:
+        return ForgivingChangeList
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        # A pattern in an address is nobody's filter, and PostgreSQL chokes on a bad one.
+        if lookup.endswith("regex"):
+            return False
+        return bool(super().lookup_allowed(lookup, value, request))
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        if isinstance(db_field, JSONField):
+            kwargs.setdefault("form_class", PlainJSONField)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(
+            request, queryset, search_term.replace(NUL, "")
+        )
+        return found
 
     def changeform_view(
         self,
@@ -86,6 +130,7 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
         if object_id is not None:
             # Unfold asks which buttons to show before Django looks for the row.
             self._check_number(unquote(object_id))
+        self._make_choices_real(request)
         context = {"show_history": is_tracked(self.model), **(extra_context or {})}
         answer: HttpResponse = super().changeform_view(
             request, object_id, form_url, context
