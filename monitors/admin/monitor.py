@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -20,11 +21,13 @@ from django.views.decorators.debug import sensitive_post_parameters
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
+from monitors import validation
 from monitors.forms import PROBED_ONLY, AssertionForm, bind, option_names
 from monitors.models import Assertion, Monitor
 from monitors.probes import registry
 from monitors.queries.shown import shown_status
-from t4g_portal.lib.admin import PortalAdmin
+from t4g_portal.lib.admin import ManyAdmin
+from t4g_portal.lib.history.reading import label_of
 from t4g_portal.lib.pages import render_page
 from t4g_portal.lib.templatetags.portal import duration
 
@@ -48,14 +51,25 @@ class AssertionInline(TabularInline):  # type: ignore[misc]
 
 
 @admin.register(Monitor)
-class MonitorAdmin(PortalAdmin):
+class MonitorAdmin(ManyAdmin):
     list_display = ["name", "shown_state", "service", "kind", "every", "tag_list"]
     list_filter = ["service", "kind", "is_enabled"]
     search_fields = ["name", "target", "service__name"]
     ordering = ["service__position", "service__name", "name"]
     list_per_page = 100
-    actions = ["pause", "resume"]
-    actions_detail = ["probe_now"]
+    actions = ["pause", "resume", "edit_several"]
+    actions_detail = ["probe_now", "clone_row"]
+    bulk_fields = [
+        "service",
+        "is_enabled",
+        "interval_s",
+        "timeout_s",
+        "failures_to_down",
+        "successes_to_up",
+        "retry_interval_s",
+        "runbook_url",
+        "tags",
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Monitor]:
         # Deferred: lists and forms never hold a secret, readable or not.
@@ -189,23 +203,43 @@ class MonitorAdmin(PortalAdmin):
 
     @admin.action(description=_("Pause"), permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Monitor]) -> None:
-        count = queryset.filter(is_enabled=True).update(is_enabled=False)
-        self.message_user(
+        self.switch(
             request,
-            ngettext("%(count)d monitor paused.", "%(count)d monitors paused.", count)
-            % {"count": count},
-            messages.SUCCESS,
+            queryset,
+            is_enabled=False,
+            sentence=lambda count: ngettext(
+                "%(count)d monitor paused.", "%(count)d monitors paused.", count
+            ),
         )
 
     @admin.action(description=_("Resume"), permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Monitor]) -> None:
-        count = queryset.filter(is_enabled=False).update(is_enabled=True)
-        self.message_user(
+        self.switch(
             request,
-            ngettext("%(count)d monitor resumed.", "%(count)d monitors resumed.", count)
-            % {"count": count},
-            messages.SUCCESS,
+            queryset,
+            is_enabled=True,
+            sentence=lambda count: ngettext(
+                "%(count)d monitor resumed.", "%(count)d monitors resumed.", count
+            ),
         )
+
+    def bulk_faults(self, row: Monitor, names: Sequence[str]) -> Iterable[str]:
+        asks_nobody = row.kind in registry.kinds() and registry.get(row.kind).is_passive
+        if asks_nobody and set(names) & set(PROBED_ONLY):
+            yield str(_("A heartbeat calls us: it has no timing of this kind."))
+            return
+        values = {name: getattr(row, name) for name in _TIMING}
+        for fault in validation.timing_faults(values):
+            yield f"{label_of(Monitor, fault.field)}: {fault.message}"
+
+
+_TIMING = (
+    "interval_s",
+    "timeout_s",
+    "retry_interval_s",
+    "failures_to_down",
+    "successes_to_up",
+)
 
 
 def _asked_kind(request: HttpRequest) -> str:

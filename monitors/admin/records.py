@@ -18,18 +18,20 @@ from monitors.models import (
     ThresholdState,
 )
 from monitors.thresholds.sentences import say_series, say_value
-from t4g_portal.lib.admin import LookOnlyAdmin, PortalAdmin
+from t4g_portal.lib.admin import LookOnlyAdmin, ManyAdmin
 from t4g_portal.lib.retelling import retold
 from t4g_portal.lib.templatetags.portal import ago, duration
 
 
 @admin.register(ControlTarget)
-class ControlTargetAdmin(PortalAdmin):
+class ControlTargetAdmin(ManyAdmin):
     """What tells us that our own network works."""
 
     list_display = ["host", "port", "is_enabled"]
     search_fields = ["host"]
+    list_filter = ["is_enabled"]
     ordering = ["host", "port"]
+    actions = ["enable", "disable"]
 
 
 @admin.register(Series)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from copy import copy
 from datetime import datetime
 from typing import Any, cast
@@ -23,7 +24,8 @@ from monitors.models import Monitor, Threshold
 from monitors.pages.trial import trial_page
 from monitors.thresholds.sentences import threshold_sentence
 from monitors.thresholds.trying import Trial, UnableToTry, try_on_history
-from t4g_portal.lib.admin import PortalAdmin
+from t4g_portal.lib.admin import ManyAdmin
+from t4g_portal.lib.history.reading import label_of
 from t4g_portal.lib.pages import render_page
 
 # What decides when it fires; a name does not.
@@ -51,13 +53,27 @@ class ThresholdForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Threshold)
-class ThresholdAdmin(PortalAdmin):
+class ThresholdAdmin(ManyAdmin):
     form = ThresholdForm
     list_display = ["name", "sentence", "is_enabled"]
     list_filter = ["measure", "service", "is_enabled"]
     list_select_related = ["service", "monitor"]
     search_fields = ["name", "monitor__name", "service__name", "tag", "series_name"]
     ordering = ["measure", "name"]
+    actions = ["enable", "disable", "edit_several"]
+    actions_detail = ["clone_row"]
+    bulk_fields = [
+        "is_enabled",
+        "critical_bound",
+        "critical_priority",
+        "warning_bound",
+        "warning_priority",
+        "clear_bound",
+        "window_s",
+        "min_sample_count",
+        "for_count",
+        "for_s",
+    ]
     readonly_fields = ["sentence"]
     autocomplete_fields = ["monitor"]
     change_form_after_template = "admin/monitors/threshold/_try.html"
@@ -202,6 +218,14 @@ class ThresholdAdmin(PortalAdmin):
             "" if name == NON_FIELD_ERRORS else name: [str(said) for said in errors]
             for name, errors in form.errors.items()
         }
+
+    def bulk_faults(self, row: Threshold, names: Sequence[str]) -> Iterable[str]:
+        values = {
+            column.name: getattr(row, column.name)
+            for column in Threshold._meta.concrete_fields
+        }
+        for fault in validation.threshold_faults(values):
+            yield f"{label_of(Threshold, fault.field)}: {fault.message}"
 
     @admin.display(description=_("in words"))
     def sentence(self, threshold: Threshold) -> str:

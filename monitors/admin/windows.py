@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from monitors import maintenance, validation
 from monitors.forms import TagsField
 from monitors.models import MaintenanceWindow, Monitor
-from t4g_portal.lib.admin import PortalAdmin
+from t4g_portal.lib.admin import ManyAdmin
+from t4g_portal.lib.history.reading import label_of
 from t4g_portal.lib.templatetags.portal import clock, duration, span
 
 _LOOK_AHEAD = timedelta(days=366)
@@ -57,12 +59,15 @@ class WindowForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(MaintenanceWindow)
-class MaintenanceWindowAdmin(PortalAdmin):
+class MaintenanceWindowAdmin(ManyAdmin):
     form = WindowForm
     list_display = ["name", "next_one", "length", "covers", "is_enabled"]
     list_filter = ["is_enabled", "services"]
     search_fields = ["name", "note", "monitors__name", "services__name"]
     ordering = ["-is_enabled", "name"]
+    actions = ["enable", "disable", "edit_several"]
+    actions_detail = ["clone_row"]
+    bulk_fields = ["is_enabled", "duration_s", "tags", "note"]
     autocomplete_fields = ["monitors", "services"]
     readonly_fields = ["next_ones"]
     fieldsets = [
@@ -81,6 +86,13 @@ class MaintenanceWindowAdmin(PortalAdmin):
         ),
         (_("What it covers"), {"fields": ["services", "monitors", "tags"]}),
     ]
+
+    def bulk_faults(
+        self, row: MaintenanceWindow, names: Sequence[str]
+    ) -> Iterable[str]:
+        values = {"duration_s": row.duration_s, "time_zone": row.time_zone}
+        for fault in validation.window_faults(values):
+            yield f"{label_of(MaintenanceWindow, fault.field)}: {fault.message}"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MaintenanceWindow]:
         queryset: QuerySet[MaintenanceWindow] = super().get_queryset(request)

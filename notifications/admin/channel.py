@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -21,12 +22,12 @@ from notifications.forms import ChannelForm
 from notifications.models import Channel, Notification
 from notifications.services import UnableToEnqueue
 from notifications.validation import missing_fields
-from t4g_portal.lib.admin import PortalAdmin
+from t4g_portal.lib.admin import ManyAdmin
 from t4g_portal.lib.templatetags.portal import ago
 
 
 @admin.register(Channel)
-class ChannelAdmin(PortalAdmin):
+class ChannelAdmin(ManyAdmin):
     form = ChannelForm
     fieldsets = [
         (
@@ -48,7 +49,8 @@ class ChannelAdmin(PortalAdmin):
     list_filter = ["kind", "is_enabled"]
     search_fields = ["name", "address"]
     ordering = ["name"]
-    actions_detail = ["send_test"]
+    actions = ["enable", "disable"]
+    actions_detail = ["send_test", "clone_row"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
         # Deferred: lists and forms never hold a secret, readable or not.
@@ -83,6 +85,12 @@ class ChannelAdmin(PortalAdmin):
     @admin.display(description=_("last error"))
     def last_error(self, channel: Channel) -> str:
         return _state(channel, "error") or "–"
+
+    def bulk_faults(self, row: Any, names: Sequence[str]) -> Iterable[str]:
+        if row.is_enabled:
+            yield from missing_fields(
+                kind=row.kind, address=row.address, has_secret=row.has_secret
+            ).values()
 
     def has_test_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(self.has_change_permission(request))

@@ -10,7 +10,7 @@ from unfold.admin import TabularInline
 
 from notifications.forms import AddressForm, ContactForm
 from notifications.models import Address, Contact
-from t4g_portal.lib.admin import PortalAdmin
+from t4g_portal.lib.admin import ManyAdmin
 
 
 class AddressInline(TabularInline):  # type: ignore[misc]
@@ -21,7 +21,7 @@ class AddressInline(TabularInline):  # type: ignore[misc]
 
 
 @admin.register(Contact)
-class ContactAdmin(PortalAdmin):
+class ContactAdmin(ManyAdmin):
     form = ContactForm
     inlines = [AddressInline]
     list_display = ["name", "where", "user", "language", "is_enabled"]
@@ -29,6 +29,7 @@ class ContactAdmin(PortalAdmin):
     list_select_related = ["user"]
     search_fields = ["name", "addresses__value", "user__username"]
     ordering = ["name"]
+    actions = ["enable", "disable"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
         queryset: QuerySet[Contact] = super().get_queryset(request)

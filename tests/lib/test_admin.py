@@ -140,7 +140,9 @@ def bad_addresses(model: Any) -> list[str]:
         if not isinstance(one, type)
     }
     columns |= {
-        one.parameter_name for one in model_admin.list_filter if isinstance(one, type)
+        getattr(one, "parameter_name", "")
+        for one in model_admin.list_filter
+        if isinstance(one, type)
     }
     start = address(model, "changelist")
     return [
@@ -158,7 +160,7 @@ def test_no_list_falls_over_bad_filters(ops: Client, model: Any):
     assert broken == []
 
 
-BAD_ACTIONS = [
+BAD_ACTIONS: list[dict[str, Any]] = [
     {},
     {"action": ""},
     {"action": "nonsense", "_selected_action": ["1"]},

@@ -120,6 +120,12 @@ def did(entry: LogEntry) -> str:
     }.get(entry.action, pgettext("act", "changed"))
 
 
+def label_of(model: type[models.Model], name: str) -> str:
+    """Return what people call a column, with a capital; the name where none is known."""
+    words = getattr(_column(model, name), "verbose_name", "") or name.replace("_", " ")
+    return str(capfirst(words))
+
+
 def _is_one_act(one: LogEntry, other: LogEntry) -> bool:
     return bool(one.cid) and (one.cid, one.content_type_id, one.object_pk) == (
         other.cid,
@@ -132,14 +138,12 @@ def _lines(model: Any, changes: dict[str, Any]) -> list[Line]:
     found: list[Line] = []
     for name, change in changes.items():
         column = _column(model, name)
-        label = str(
-            capfirst(getattr(column, "verbose_name", "") or name.replace("_", " "))
-        )
+        label = label_of(model, name)
         if isinstance(change, dict):
             found += _special(label, change)
         else:
             old, new = change
-            found.append(Line(label, _value(column, old), _value(column, new)))
+            found.append(Line(label, said(column, old), said(column, new)))
     return found
 
 
@@ -183,7 +187,8 @@ def _column(model: Any, name: str) -> Any:
         return None
 
 
-def _value(column: Any, value: Any) -> str:
+def said(column: Any, value: Any) -> str:
+    """Return a value of a column as people read it; a dash for nothing."""
     if value in (None, "", [], {}):
         return NOTHING
     if isinstance(value, bool):
