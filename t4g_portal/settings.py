@@ -55,6 +55,8 @@ if not PORTAL_URL.startswith(("http://", "https://")):
 PORTAL_NAME = env.str("PORTAL_NAME", default="Token4Good")
 # Whether anybody may see /status/ and the badges; off: nobody knows they are there.
 PORTAL_PUBLIC_STATUS = env.bool("PORTAL_PUBLIC_STATUS", default=True)
+# So many seconds one rendering of the status page serves everybody.
+STATUS_PAGE_KEPT_S = 10
 # Whether the first start brings the guide's services, monitors and thresholds.
 PORTAL_SEED = env.bool("PORTAL_SEED", default=True)
 

@@ -25,6 +25,8 @@ STORAGES = {
 }
 # Messages are read back in the tests, in the language the tests are written in.
 PORTAL_LANGUAGE = "en"
+# What a test changes is on the status page at once.
+STATUS_PAGE_KEPT_S = 0
 # A test's wake-up calls reach no worker.
 CELERY_BROKER_URL = "memory://"
 CELERY_BROKER_TRANSPORT = None

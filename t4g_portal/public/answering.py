@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec
 
 from django.conf import settings
+from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.http import http_date
@@ -79,6 +80,31 @@ def public(*, cache_s: int, is_page: bool = False) -> Callable[[_View[_P]], _Vie
         return answer
 
     return decorate
+
+
+def kept(
+    view: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Let one answer in each language serve everybody for `STATUS_PAGE_KEPT_S`.
+
+    Most people read the status page when most is broken: it must not break the rest.
+    """
+
+    @wraps(view)
+    def answer(request: HttpRequest) -> HttpResponse:
+        if not settings.STATUS_PAGE_KEPT_S:
+            return view(request)
+        asked = asked_language(request)
+        key = f"public:{view.__name__}:{translation.get_language()}:{asked}"
+        known = cache.get(key)
+        if known is None:
+            response = view(request)
+            known = (response.content, dict(response.headers))
+            cache.set(key, known, settings.STATUS_PAGE_KEPT_S)
+        content, headers = known
+        return HttpResponse(content, headers=headers)
+
+    return answer
 
 
 def set_last_modified(response: HttpResponse, moment: datetime) -> None:

@@ -21,7 +21,7 @@ from monitors.queries.ledger import WINDOWS, service_uptimes
 from monitors.queries.services import service_health, service_status
 from monitors.uptime import Uptime
 from t4g_portal.public import badges, feed, incidents
-from t4g_portal.public.answering import asked_language, public, set_last_modified
+from t4g_portal.public.answering import asked_language, kept, public, set_last_modified
 from t4g_portal.public.document import as_document
 from t4g_portal.public.status import public_services, status_page
 
@@ -34,6 +34,7 @@ _BADGE_WINDOWS = ("24h", *_DAYS)
 
 
 @public(cache_s=_PAGE_S, is_page=True)
+@kept
 def status(request: HttpRequest) -> HttpResponse:
     """How the services are."""
     page = status_page(now=timezone.now())
@@ -51,6 +52,7 @@ def history(request: HttpRequest) -> HttpResponse:
 
 
 @public(cache_s=_PAGE_S)
+@kept
 def status_json(request: HttpRequest) -> HttpResponse:
     """The status page for programs."""
     page = status_page(now=timezone.now())

@@ -477,3 +477,20 @@ def test_strange_languages_get_a_page(client, now, header):
     answer = client.get("/status/", headers={"Accept-Language": header})
 
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/status/", "/status.json"])
+def test_one_rendering_serves_a_crowd(
+    client, now, settings, django_assert_num_queries, address
+):
+    settings.STATUS_PAGE_KEPT_S = 10
+    make_history(now=now)
+    first = client.get(f"{address}?lang=en")
+
+    with django_assert_num_queries(0):
+        again = client.get(f"{address}?lang=en")
+
+    assert again.content == first.content
+    for name in ("Content-Type", "Last-Modified", "ETag", "Cache-Control"):
+        assert again[name] == first[name]
+    assert client.get(f"{address}?lang=fr").content != first.content
