@@ -98,7 +98,6 @@ def monitor_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "reaches": REACHES,
         "range_form": form,
         "record_url": f"?{_query(request, without=('live',))}&live=record",
-        "is_changeable": request.user.has_perm("monitors.change_monitor"),
         "ping_url": settings.PORTAL_URL
         + reverse("monitors:ping", args=[page.top.monitor.ping_key]),
     }
