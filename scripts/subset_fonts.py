@@ -107,11 +107,12 @@ def spelled_glyphs(font: TTFont) -> dict[str, str]:
 
 def words_of_code() -> set[str]:
     """Return whatever might be the name of an icon."""
-    folders = [Path(unfold.__file__).parent, ROOT / "templates", *ROOT.glob("*/admin")]
+    folders = [Path(unfold.__file__).parent, ROOT / "templates"]
     files = [
         path for folder in folders for kind in SOURCES for path in folder.rglob(kind)
     ]
-    files += [ROOT / "t4g_portal" / "navigation.py"]
+    files += ROOT.glob("*/admin/*.py")
+    files += ROOT.glob("t4g_portal/**/*.py")
     return {
         word
         for path in files
