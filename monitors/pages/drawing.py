@@ -91,7 +91,11 @@ def day_strip(days: Sequence[DayUptime]) -> SafeString:
         BAR_HEIGHT,
         [f'<path class="{name}" d="{"".join(d)}"/>' for name, d in paths.items()],
         label=_bars_label(days),
-        tips=[_day_title(day, language) for day in days],
+        tips=[
+            *(_day_title(day, language) for day in days[:-1]),
+            # Today lasts: its lengths tick by the minute.
+            *(_day_title(day, language, is_coarse=True) for day in days[-1:]),
+        ],
     )
 
 
@@ -102,7 +106,7 @@ def day_title(day: DayUptime) -> str:
 
 # A page says 90 days of each service; what they were does not change.
 @lru_cache(maxsize=16_384)
-def _day_title(day: DayUptime, language: str | None) -> str:
+def _day_title(day: DayUptime, language: str | None, *, is_coarse: bool = False) -> str:
     uptime = day.uptime
     name = _day_name(day.day, language)
     parts = []
@@ -116,7 +120,7 @@ def _day_title(day: DayUptime, language: str | None) -> str:
         (Status.UNKNOWN, uptime.unknown_s),
     ):
         if seconds >= 1:
-            length = wording.duration(seconds)
+            length = wording.duration(_coarse(seconds) if is_coarse else seconds)
             parts.append(f"{status.label.lower()} {length}")
     return f"{name}: {', '.join(parts) or _('not watched yet')}"
 
@@ -263,7 +267,13 @@ def _ribbon_label(pieces: Sequence[_Piece], now: datetime) -> str:
     )
     if not down:
         return _("No outage in this time")
-    return _("Down for %(length)s in this time") % {"length": wording.duration(down)}
+    length = wording.duration(_coarse(down.total_seconds()))
+    return _("Down for %(length)s in this time") % {"length": length}
+
+
+def _coarse(seconds: float) -> float:
+    """Whole minutes after the first one, for what is not over yet."""
+    return seconds - seconds % 60 if seconds >= 60 else seconds
 
 
 def sparkline(values: Sequence[float | None]) -> SafeString:

@@ -109,7 +109,8 @@ def uptime(value: Uptime) -> SafeString:
             wording.NOTHING,
         )
     share = format_html(
-        '<span class="ops-ink" title="{}">{}</span>',
+        '<data class="ops-ink" value="{}" title="{}">{}</data>',
+        value.ratio,
         formula(value),
         wording.percent(value.ratio),
     )
@@ -134,7 +135,9 @@ def uptime_short(value: Uptime) -> SafeString:
 # A list of monitors says 100 % many times.
 @lru_cache(maxsize=1024)
 def _short(ratio: float, coverage: float | None, language: str | None) -> SafeString:
-    share = format_html('<span class="ops-ink">{}</span>', wording.percent(ratio))
+    share = format_html(
+        '<data class="ops-ink" value="{}">{}</data>', ratio, wording.percent(ratio)
+    )
     if coverage is None or coverage >= 1:
         return share
     covered = wording.percent(coverage, digits=1)
