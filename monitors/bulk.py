@@ -27,7 +27,7 @@ def choices(request: HttpRequest) -> list[tuple[str, str]]:
     return [
         (name, str(label))
         for name, label in model_admin.get_action_choices(request, default_choices=[])
-        if name not in _LEFT_OUT
+        if name and name not in _LEFT_OUT
     ]
 
 

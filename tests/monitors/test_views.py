@@ -236,6 +236,22 @@ def test_chosen_monitors_are_paused_and_the_list_is_shown_as_it_was(ops: Client)
     assert "1 monitor paused." in ops.get("/monitors/").content.decode()
 
 
+def test_list_offers_the_admins_actions_to_those_who_may_change(
+    ops: Client, client: Client
+):
+    make_monitor()
+
+    page = page_of(ops, "/monitors/")
+
+    form = page[page.index('id="bulk"') :].partition("</form>")[0]
+    assert re.findall('name="action" value="([^"]*)"', form)[:2] == ["pause", "resume"]
+    assert "delete" not in form
+    reader = make_user()
+    reader.user_permissions.add(Permission.objects.get(codename="view_monitor"))
+    client.force_login(reader)
+    assert "data-pick" not in page_of(client, "/monitors/")
+
+
 def test_monitor_is_paused_and_resumed_from_its_page(ops: Client):
     monitor = make_monitor()
     asked = {"_selected_action": [monitor.pk], "back": str(monitor.pk)}
