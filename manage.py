@@ -12,6 +12,9 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "t4g_portal.settings")
     from django.core.management import execute_from_command_line
 
+    from t4g_portal.trust.starting import settings_or_exit
+
+    settings_or_exit()
     execute_from_command_line(sys.argv)
 
 

@@ -16,7 +16,8 @@ class PortalConfig(AppConfig):
         """
         import unfold.fields
 
-        import t4g_portal.celery  # noqa: F401
+        import t4g_portal.celery
+        import t4g_portal.trust.checks  # noqa: F401
         from t4g_portal.tracked import track_configuration
 
         # Where Pygments happens to be installed, as it is with the tests, Unfold would

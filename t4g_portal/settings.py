@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from t4g_portal import embedded_db, local_keys
 from t4g_portal.lib import content_policies
 from t4g_portal.shell import UNFOLD as UNFOLD
+from t4g_portal.trust import refusals
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -52,6 +53,24 @@ if not PORTAL_URL.startswith(("http://", "https://")):
         f"PORTAL_URL is {PORTAL_URL!r}. Begin it with https:// or http://, because the "
         "links in messages are made of it."
     )
+# Says that passwords may travel in the clear, because the network is ours alone.
+ALLOW_PLAIN_HTTP = env.bool("ALLOW_PLAIN_HTTP", default=False)
+# What keeps production from starting; `manage.py check` lists it instead.
+REFUSALS = refusals.refusals(
+    refusals.Deployment(
+        environment=PORTAL_ENV,
+        secret_key=SECRET_KEY,
+        data_keys=PORTAL_DATA_KEYS,
+        is_debug=DEBUG,
+        allowed_hosts=tuple(ALLOWED_HOSTS),
+        trusted_origins=tuple(CSRF_TRUSTED_ORIGINS),
+        portal_url=PORTAL_URL,
+        is_plain_http_accepted=ALLOW_PLAIN_HTTP,
+    )
+)
+if REFUSALS and not refusals.is_only_checking():
+    raise ImproperlyConfigured("\n".join(refusal.sentence for refusal in REFUSALS))
+IS_SECURE = IS_PRODUCTION and PORTAL_URL.startswith("https://")
 PORTAL_NAME = env.str("PORTAL_NAME", default="Token4Good")
 # Whether anybody may see /status/ and the badges; off: nobody knows they are there.
 PORTAL_PUBLIC_STATUS = env.bool("PORTAL_PUBLIC_STATUS", default=True)
@@ -86,6 +105,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "t4g_portal.trust.headers.headers_middleware",
     "t4g_portal.trust.content_policy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # A page is a fifth as long on the wire; tokens are masked, so BREACH learns nothing.
@@ -259,8 +279,10 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "home"
-SESSION_COOKIE_AGE = 7 * 86400
-SESSION_COOKIE_HTTPONLY = True
+SESSION_ENGINE = "t4g_portal.trust.sessions"
+# Days without a request after which one signs in again, and days after which in any case.
+SESSION_COOKIE_AGE = env.int("SESSION_IDLE_DAYS", default=7) * 86400
+SESSION_MAX_AGE_S = env.int("SESSION_MAX_DAYS", default=30) * 86400
 
 # --- Words and time ---------------------------------------------------------------
 LANGUAGE_CODE = "en"
@@ -289,23 +311,29 @@ WHITENOISE_MAX_AGE = 365 * 86400
 
 # --- Security -------------------------------------------------------------------------
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": content_policies.PUBLIC}
-SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "t4g_portal.errors.csrf_failed"
+LANGUAGE_COOKIE_AGE = 365 * 86400
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 if IS_PRODUCTION:
     SECURE_PROXY_SSL_HEADER = (
         ("HTTP_X_FORWARDED_PROTO", "https")
         if env.bool("BEHIND_TLS_PROXY", default=True)
         else None
     )
+if IS_SECURE:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
     SECURE_REDIRECT_EXEMPT = [r"^health$", r"^ready$"]
     SECURE_HSTS_SECONDS = 365 * 86400
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
-    SESSION_COOKIE_SECURE = True
-    CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = True
+    # A browser takes such a cookie from this host only, over TLS only.
+    SESSION_COOKIE_NAME = "__Host-session"
+    CSRF_COOKIE_NAME = "__Host-csrf"
+    LANGUAGE_COOKIE_NAME = "__Host-language"
 
 # --- Outgoing traffic ---------------------------------------------------------------
 # Private networks that probes and messages may reach. Metadata addresses never are.
@@ -372,6 +400,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- Logs ---------------------------------------------------------------------------
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -384,7 +413,7 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {
         "handlers": ["console"],
-        "level": env.str("LOG_LEVEL", default="INFO"),
+        "level": LOG_LEVEL,
     },
     "loggers": {
         "celery.worker.strategy": {"level": "WARNING"},

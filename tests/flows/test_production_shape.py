@@ -155,7 +155,7 @@ def assert_pages_are_for_browsers_behind_tls(portal: Production) -> None:
     page = portal.get("/admin/login/")
     assert page.status_code == 200, portal.said()
     assert "max-age=31536000" in page.headers["strict-transport-security"]
-    (token,) = re.findall(r"csrftoken=(\w+); .*Secure", page.headers["set-cookie"])
+    (token,) = re.findall(r"__Host-csrf=(\w+); .*Secure", page.headers["set-cookie"])
     with portal.client() as client:
         answer = client.post(
             "/admin/login/",
@@ -167,12 +167,12 @@ def assert_pages_are_for_browsers_behind_tls(portal: Production) -> None:
             },
             headers={
                 "Referer": f"https://{HOST}/admin/login/",
-                "Cookie": f"csrftoken={token}",
+                "Cookie": f"__Host-csrf={token}",
             },
         )
         assert answer.status_code == 302, answer.text
         cookies = answer.headers.get_list("set-cookie")
-        (session,) = (one for one in cookies if one.startswith("sessionid="))
+        (session,) = (one for one in cookies if one.startswith("__Host-session="))
         assert {"Secure", "HttpOnly"} <= set(session.split("; "))
         session = session.partition(";")[0]
         home = client.get("/", headers={"Cookie": session})
