@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "t4g_portal.trust.request_log.request_log_middleware",
     "django.middleware.security.SecurityMiddleware",
     "t4g_portal.trust.headers.headers_middleware",
     "t4g_portal.trust.content_policy.ContentPolicyMiddleware",
@@ -194,6 +196,7 @@ CELERY_TASK_TIME_LIMIT = 300
 CELERY_TASK_SOFT_TIME_LIMIT = 240
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = bool(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -400,25 +403,39 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- Logs ---------------------------------------------------------------------------
+# Task ids on every line; a tick a second is no news.
+DJANGO_STRUCTLOG_CELERY_TASK_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_CELERY_TASK_SUCCESS_LOG_LEVEL = logging.DEBUG
+# Nor is one that came too late: a worker that was away drops hundreds.
+DJANGO_STRUCTLOG_CELERY_TASK_RETRY_LOG_LEVEL = logging.DEBUG
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "plain": {
-            "format": "{asctime} {levelname:<7} {name}: {message}",
-            "style": "{",
+        "lines": {
+            "()": "t4g_portal.lib.logs.formatting.make_formatter",
+            "is_json": IS_PRODUCTION,
         }
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "filters": {"repeats": {"()": "t4g_portal.lib.logs.repeats.RepeatFilter"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "lines",
+            "filters": ["repeats"],
+        }
+    },
     "root": {
         "handlers": ["console"],
         "level": LOG_LEVEL,
     },
     "loggers": {
-        "celery.worker.strategy": {"level": "WARNING"},
-        "celery.app.trace": {"level": "WARNING"},
-        "celery.beat": {"level": "WARNING"},
+        # Django would print to a handler of its own, unscrubbed and without ids.
+        "django": {"handlers": [], "level": "INFO"},
+        # What it says of a refused request, the request's own line says too.
+        "django.request": {"level": "ERROR"},
+        "celery": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
         # Says of each probe cut off at its deadline what the result says anyway.
