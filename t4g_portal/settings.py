@@ -280,7 +280,13 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# The first one hashes; what was hashed by another is hashed again at the next sign-in.
+PASSWORD_HASHERS = [
+    "t4g_portal.trust.passwords.ModestArgon2",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
 LOGIN_URL = "admin:login"
+DEVICE_COOKIE_NAME = "device"
 LOGIN_REDIRECT_URL = "home"
 SESSION_ENGINE = "t4g_portal.trust.sessions"
 # Days without a request after which one signs in again, and days after which in any case.
@@ -320,12 +326,11 @@ CSRF_FAILURE_VIEW = "t4g_portal.errors.csrf_failed"
 LANGUAGE_COOKIE_AGE = 365 * 86400
 LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_SAMESITE = "Lax"
-if IS_PRODUCTION:
-    SECURE_PROXY_SSL_HEADER = (
-        ("HTTP_X_FORWARDED_PROTO", "https")
-        if env.bool("BEHIND_TLS_PROXY", default=True)
-        else None
-    )
+IS_BEHIND_PROXY = IS_PRODUCTION and env.bool("BEHIND_TLS_PROXY", default=True)
+# So many proxies of ours add to X-Forwarded-For; what stands left of theirs is hearsay.
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=int(IS_BEHIND_PROXY))
+if IS_BEHIND_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 if IS_SECURE:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
     SECURE_REDIRECT_EXEMPT = [r"^health$", r"^ready$"]
@@ -337,6 +342,7 @@ if IS_SECURE:
     SESSION_COOKIE_NAME = "__Host-session"
     CSRF_COOKIE_NAME = "__Host-csrf"
     LANGUAGE_COOKIE_NAME = "__Host-language"
+    DEVICE_COOKIE_NAME = "__Host-device"
 
 # --- Outgoing traffic ---------------------------------------------------------------
 # Private networks that probes and messages may reach. Metadata addresses never are.

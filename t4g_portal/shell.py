@@ -25,6 +25,7 @@ UNFOLD: dict[str, Any] = {
         "t4g_portal.assets.tips_script",
     ],
     "GLOBAL_CALLBACK": "t4g_portal.trust.content_policy.in_shell",
+    "LOGIN": {"form": "t4g_portal.trust.login_form.LoginForm"},
     "SIDEBAR": {
         "show_search": False,
         "command_search": True,

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from t4g_portal import views
-from t4g_portal.trust import csp_reports
+from t4g_portal.trust import csp_reports, signing_in
 
 handler400 = "t4g_portal.errors.bad_request"
 handler403 = "t4g_portal.errors.forbidden"
@@ -23,5 +23,7 @@ urlpatterns = [
     path("csp-report", csp_reports.receive, name="csp-report"),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/", include("t4g_portal.api")),
+    # Before the admin's own, which has the same address and is called from there.
+    path("admin/login/", signing_in.login),
     path("admin/", admin.site.urls),
 ]

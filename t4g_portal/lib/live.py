@@ -80,7 +80,7 @@ def live_response(
     else:
         response = HttpResponse(part.html)
     response["ETag"] = f'"{part.etag}"'
-    response["Cache-Control"] = "private, no-cache"
+    response["Cache-Control"] = "private, no-store"
     return response
 
 

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 _WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 # Asked all the time by machines, and seldom of interest when it went well.
-_QUIET = ("/ping/", "/health", "/ready", "/static/")
+_QUIET = ("/ping/", "/health", "/ready", "/static/", "/csp-report")
 
 
 def request_log_middleware(
