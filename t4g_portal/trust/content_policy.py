@@ -9,16 +9,29 @@ from __future__ import annotations
 from typing import Any
 
 from csp.middleware import CSPMiddleware, PolicyParts
+from csp.utils import build_policy
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from t4g_portal.lib import content_policies
+
+_HEADER = "Content-Security-Policy"
+_PUBLIC = build_policy(content_policies.PUBLIC)
 
 
 def in_shell(request: HttpRequest) -> dict[str, Any]:
     """Mark a request whose answer is a page in the shell; Unfold's GLOBAL_CALLBACK."""
     request.is_in_shell = True  # type: ignore[attr-defined]
     return {}
+
+
+def _is_ordinary(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Whether nobody asked for a nonce, the shell, or a policy of a view's own."""
+    return not (
+        hasattr(request, "_csp_nonce")
+        or hasattr(request, "is_in_shell")
+        or any(name.startswith("_csp_") for name in vars(response))
+    )
 
 
 class ContentPolicyMiddleware(CSPMiddleware):
@@ -28,6 +41,13 @@ class ContentPolicyMiddleware(CSPMiddleware):
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
         """Add the policy, and where breaches of it are reported."""
+        if _is_ordinary(request, response):
+            # What django-csp would build anew: a quarter of what a ping costs.
+            response.headers.setdefault(_HEADER, _PUBLIC)
+            response.headers.setdefault(
+                "Reporting-Endpoints", content_policies.REPORTING_ENDPOINTS
+            )
+            return response
         answer: HttpResponseBase = super().process_response(request, response)
         answer.headers.setdefault(
             "Reporting-Endpoints", content_policies.REPORTING_ENDPOINTS
