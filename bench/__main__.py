@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from bench import grouping, heartbeats, pages, paging, probing
+from bench import admin_lists, grouping, heartbeats, pages, paging, probing
 from bench.figures import Figure, keep, show
 
 MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
@@ -17,6 +17,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
     "paging": paging.paging,
     "heartbeats": heartbeats.heartbeats,
     "pages": pages.pages,
+    "admin-lists": admin_lists.admin_lists,
     "idle": probing.idle,
     "sustained": probing.sustained,
 }

@@ -96,8 +96,8 @@ class Browser:
 
 def pages() -> list[Figure]:
     """Server time, queries and bytes of pages, 1,000 monitors × 90 days of history."""
-    with _filled(), _web() as (port, pid):
-        inside = json.loads(_child("-m", "bench.pages_inside", *_PAGES.values()))
+    with filled(), web() as (port, pid):
+        inside = json.loads(child("-m", "bench.pages_inside", *_PAGES.values()))
         browser = Browser(port, inside["cookie"])
         ids = inside["monitor_ids"]
         figures = []
@@ -152,7 +152,7 @@ def _idle(browser: Browser, name: str, address: str) -> list[Figure]:
         Figure(f"{name}: idle refresh, status", again.status, ""),
         Figure(f"{name}: idle refresh", again.size / 1024, "KB", _IDLE_KB),
     ]
-    _child("-m", "bench.pages_inside", "--check-all")
+    child("-m", "bench.pages_inside", "--check-all")
     checked = browser.get(address, If_None_Match=again.headers["ETag"])
     figures.append(
         Figure(f"{name}: refresh after checks", checked.size / 1024, "KB", _IDLE_KB)
@@ -210,7 +210,7 @@ def _unpacked(raw: bytes, encoding: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _filled() -> Iterator[None]:
+def filled() -> Iterator[None]:
     """Hold the filled database; it is filled unless it was today."""
     from t4g_portal.embedded_db import EmbeddedDatabase
 
@@ -221,10 +221,10 @@ def _filled() -> Iterator[None]:
     database = EmbeddedDatabase(data_dir=_DATA_DIR)
     database.acquire()
     try:
-        _child("manage.py", "prepare")
+        child("manage.py", "prepare")
         if not is_filled:
             began = time.monotonic()
-            _child("-m", "bench.pages_history")
+            child("-m", "bench.pages_history")
             print(f"filled in {time.monotonic() - began:.0f} s", flush=True)
             _STAMP.write_text(today)
         yield
@@ -242,7 +242,7 @@ def _schema() -> str:
 
 
 @contextlib.contextmanager
-def _web() -> Iterator[tuple[int, int]]:
+def web() -> Iterator[tuple[int, int]]:
     """Run the web process alone, as the portal runs it; yield its port and pid."""
     port = free_port()
     with (_DATA_DIR / "web.log").open("ab") as log:
@@ -271,7 +271,7 @@ def _wait_until_up(port: int) -> None:
     raise SystemExit(f"the web process did not start; see {_DATA_DIR / 'web.log'}")
 
 
-def _child(*arguments: str) -> str:
+def child(*arguments: str) -> str:
     """Run a program of ours on the filled database; return what it prints."""
     done = subprocess.run(
         [sys.executable, *arguments],

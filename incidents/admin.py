@@ -146,11 +146,17 @@ class IncidentAdmin(LookOnlyAdmin):
         "resolved_at",
         "page_link",
     )
-    list_filter = ("status", "priority", "service", "is_flapping", "is_untold")
+    list_filter = (
+        "status",
+        "priority",
+        "opened_at",
+        "service",
+        "is_flapping",
+        "is_untold",
+    )
     list_select_related = ("service", "acknowledged_by")
     search_fields = ("title", "service__name", "grouping_key")
-    date_hierarchy = "opened_at"
-    ordering = ("-opened_at",)
+    ordering = ("-pk",)
     actions = ("acknowledge", "resolve")
 
     def has_act_permission(self, request: HttpRequest) -> bool:
@@ -237,11 +243,10 @@ class AlertAdmin(LookOnlyAdmin):
         "trigger_count",
         "incident",
     )
-    list_filter = ("status", "priority", "service")
+    list_filter = ("status", "priority", "triggered_at", "service")
     list_select_related = ("service", "incident")
     search_fields = ("title", "detail", "dedup_key", "source")
-    date_hierarchy = "triggered_at"
-    ordering = ("-triggered_at",)
+    ordering = ("-pk",)
 
     @admin.display(description=gettext_lazy("title"), ordering="title")
     def what(self, alert: Alert) -> str:
@@ -265,11 +270,10 @@ class AlertAdmin(LookOnlyAdmin):
 @admin.register(IncidentEvent)
 class IncidentEventAdmin(LookOnlyAdmin):
     list_display = ("at", "incident", "kind", "sentence", "actor", "via")
-    list_filter = ("kind", "via")
+    list_filter = ("kind", "at", "via")
     list_select_related = ("incident", "actor")
     search_fields = ("text", "incident__title", "=incident__id")
-    date_hierarchy = "at"
-    ordering = ("-at", "-pk")
+    ordering = ("-pk",)
 
     @admin.display(description=gettext_lazy("what happened"))
     def sentence(self, event: IncidentEvent) -> str:

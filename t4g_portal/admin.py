@@ -12,8 +12,9 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
-from django.utils.text import capfirst
+from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from t4g_portal import key_admin as key_admin
@@ -163,6 +164,11 @@ class LoopCycleAdmin(LookOnlyAdmin):
         return ago(loop.last_error_at)
 
 
+# Of an entry in the list; its own page shows all of it.
+_LINES = 4
+_LINE_LENGTH = 120
+
+
 class TableFilter(admin.SimpleListFilter):
     """Which table; only those that have a history."""
 
@@ -192,13 +198,24 @@ class HistoryAdmin(LookOnlyAdmin):
     """What was changed in the configuration, and by whom."""
 
     list_display = ["at", "person", "did", "what", "changed", "came_via"]
-    list_filter = [TableFilter, "action", ("actor", admin.RelatedOnlyFieldListFilter)]
+    list_filter = [
+        TableFilter,
+        "action",
+        "timestamp",
+        ("actor", admin.RelatedOnlyFieldListFilter),
+    ]
     list_select_related = ["actor", "content_type"]
     search_fields = ["object_repr", "actor__username", "actor__last_name"]
     search_help_text = _("Name of what was changed, or who changed it")
-    date_hierarchy = "timestamp"
-    ordering = ["-timestamp", "-pk"]
-    fields = readonly_fields = ["at", "person", "came_via", "did", "what", "changed"]
+    ordering = ["-pk"]
+    fields = readonly_fields = [
+        "at",
+        "person",
+        "came_via",
+        "did",
+        "what",
+        "all_changes",
+    ]
 
     @admin.display(description=_("when"), ordering="timestamp")
     def at(self, entry: LogEntry) -> str:
@@ -222,12 +239,21 @@ class HistoryAdmin(LookOnlyAdmin):
 
     @admin.display(description=_("changes"))
     def changed(self, entry: LogEntry) -> str:
-        return (
-            format_html_join(
-                "", "<div>{}</div>", ((str(line),) for line in reading.lines(entry))
+        lines = [str(line) for line in reading.lines(entry)]
+        shown = [Truncator(line).chars(_LINE_LENGTH) for line in lines[:_LINES]]
+        if len(lines) > _LINES:
+            rest = len(lines) - _LINES
+            shown.append(
+                ngettext("%(count)d more", "%(count)d more", rest) % {"count": rest}
             )
-            or NOTHING
+        return (
+            format_html_join("", "<div>{}</div>", ((one,) for one in shown)) or NOTHING
         )
+
+    @admin.display(description=_("changes"))
+    def all_changes(self, entry: LogEntry) -> str:
+        rows = ((str(line),) for line in reading.lines(entry))
+        return format_html_join("", "<div>{}</div>", rows) or NOTHING
 
     @admin.display(description=_("through"))
     def came_via(self, entry: LogEntry) -> str:

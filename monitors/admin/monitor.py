@@ -56,7 +56,6 @@ class MonitorAdmin(ManyAdmin):
     list_filter = ["service", "kind", "is_enabled"]
     search_fields = ["name", "target", "service__name"]
     ordering = ["service__position", "service__name", "name"]
-    list_per_page = 100
     actions = ["pause", "resume", "edit_several"]
     actions_detail = ["probe_now", "clone_row"]
     bulk_fields = [

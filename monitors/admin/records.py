@@ -59,10 +59,9 @@ class SeriesAdmin(LookOnlyAdmin):
 @admin.register(StatusInterval)
 class StatusIntervalAdmin(OfMonitorAdmin):
     list_display = ["monitor", "state", "started_at", "ended_at", "length", "words"]
-    list_filter = ["status", "monitor__service"]
+    list_filter = ["status", "started_at", "monitor__service"]
     search_fields = ["monitor__name", "message"]
-    date_hierarchy = "started_at"
-    ordering = ["-started_at", "-pk"]
+    ordering = ["-pk"]
 
     @admin.display(description=_("state"), ordering="status")
     def state(self, interval: StatusInterval) -> SafeString:
@@ -82,10 +81,9 @@ class StatusIntervalAdmin(OfMonitorAdmin):
 @admin.register(ResultDetail)
 class ResultDetailAdmin(OfMonitorAdmin):
     list_display = ["at", "monitor", "words", "assertion"]
-    list_filter = ["monitor__service"]
+    list_filter = ["at", "monitor__service"]
     search_fields = ["monitor__name", "message", "failed_assertion"]
-    date_hierarchy = "at"
-    ordering = ["-at", "-pk"]
+    ordering = ["-pk"]
 
     @admin.display(description=_("message"))
     def words(self, detail: ResultDetail) -> str:
@@ -139,10 +137,9 @@ class LocationStateAdmin(LookOnlyAdmin):
 @admin.register(HeartbeatPing)
 class HeartbeatPingAdmin(OfMonitorAdmin):
     list_display = ["at", "monitor", "kind", "exit_code", "beginning"]
-    list_filter = ["kind", "monitor__service"]
+    list_filter = ["kind", "at", "monitor__service"]
     search_fields = ["monitor__name", "body"]
-    date_hierarchy = "at"
-    ordering = ["-at", "-pk"]
+    ordering = ["-pk"]
 
     @admin.display(description=_("body"))
     def beginning(self, ping: HeartbeatPing) -> str:

@@ -19,9 +19,8 @@ from t4g_portal.lib.retelling import retold
 
 @dataclass(frozen=True, slots=True)
 class PhaseLine:
-    """One phase that happened. `css` is its color, the same as in the chart."""
+    """One phase that happened."""
 
-    css: str
     name: str
     ms: float
 
@@ -59,8 +58,8 @@ def probed_page(*, at: datetime, result: ProbeResult, is_recorded: bool) -> Prob
         Outcome.ERROR: _("Not judged: %(words)s"),
     }[result.outcome] % {"words": words}
     phases = [
-        PhaseLine(css=f"ops-phase-{number}", name=name, ms=ms)
-        for number, (phase, name) in enumerate(phase_names().items(), start=1)
+        PhaseLine(name=name, ms=ms)
+        for phase, name in phase_names().items()
         if (ms := getattr(result.phases, phase)) is not None
     ]
     return ProbedPage(

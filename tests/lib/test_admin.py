@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from t4g_portal.lib.access import PermissionMissing
 from t4g_portal.lib.admin import LookOnlyAdmin, PortalAdmin
+from t4g_portal.lib.admin.input import BoundedPaginator
 from tests.factories import make_service, make_user
 
 pytestmark = pytest.mark.django_db
@@ -296,3 +297,13 @@ def test_other_addresses_do_not_fall_over_bad_input(ops: Client, path: str):
     ops.raise_request_exception = False
 
     assert ops.get(path).status_code < 500
+
+
+def test_list_counts_no_further_than_anybody_pages(ops: Client, monkeypatch):
+    monkeypatch.setattr(BoundedPaginator, "most", 5)
+    for _ in range(8):
+        make_service()
+
+    changelist = ops.get("/admin/incidents/service/").context["cl"]
+
+    assert changelist.result_count == 5

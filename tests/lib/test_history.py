@@ -353,7 +353,7 @@ def test_list_of_changes_costs_the_same_for_many(
         make_service()
     client.get("/admin/auditlog/logentry/")
 
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(5):
         page = client.get("/admin/auditlog/logentry/")
 
     assert page.status_code == 200

@@ -212,7 +212,7 @@ def test_button_shows_the_whole_result(prober: Client, shop: Shop):
     again = prober.post(address, headers={"hx-request": "true"}).content.decode()
 
     assert "Failed: HTTP 500, expected 200–299" in page
-    assert "first byte" in page
+    assert "First byte" in page
     assert "{&quot;status&quot;: &quot;ok&quot;}" in page
     assert "Recorded like any other result." in page
     assert "<html" in page

@@ -25,6 +25,7 @@ from t4g_portal.lib.access import PermissionMissing
 from t4g_portal.lib.admin.conflicts import guarded, with_lost_lines_as_new
 from t4g_portal.lib.admin.input import (
     NUL,
+    BoundedPaginator,
     ForgivingChangeList,
     PlainJSONField,
     has_nul,
@@ -43,6 +44,7 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
     # The second count of a filtered list costs as much as the list.
     show_full_result_count = False
     list_per_page = 50
+    paginator = BoundedPaginator
     warn_unsaved_form = True
     change_form_before_template = "admin/_seen.html"
 
