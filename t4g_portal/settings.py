@@ -113,7 +113,7 @@ MIDDLEWARE = [
     # A page is a fifth as long on the wire; tokens are masked, so BREACH learns nothing.
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "t4g_portal.languages.PageLanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -297,6 +297,11 @@ SESSION_MAX_AGE_S = env.int("SESSION_MAX_DAYS", default=30) * 86400
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("fr", _("French"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+# Whoever chose a language in the shell finds it again in this browser.
+LANGUAGE_COOKIE_AGE = 365 * 86400
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = IS_PRODUCTION
 USE_I18N = True
 # What Django 6 does anyway; the switch itself is deprecated and says so.
 FORMS_URLFIELD_ASSUME_HTTPS = True

@@ -15,7 +15,7 @@ UNFOLD: dict[str, Any] = {
         {"rel": "icon", "type": "image/svg+xml", "href": "t4g_portal.assets.icon"}
     ],
     "SITE_URL": "/",
-    "SHOW_LANGUAGES": False,
+    "SHOW_LANGUAGES": True,
     "SHOW_BACK_BUTTON": False,
     "BORDER_RADIUS": "8px",
     "STYLES": ["t4g_portal.assets.stylesheet"],
