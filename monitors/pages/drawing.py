@@ -110,7 +110,8 @@ def _day_title(day: DayUptime, language: str | None, *, is_coarse: bool = False)
     uptime = day.uptime
     name = _day_name(day.day, language)
     parts = []
-    if uptime.ratio is not None:
+    # While trouble lasts, its share of the day ticks: the figure beside the bars says it.
+    if uptime.ratio is not None and (uptime.ratio == 1 or not is_coarse):
         parts.append(_("%(share)s up") % {"share": wording.percent(uptime.ratio)})
     for status, seconds in (
         (Status.DOWN, uptime.down_s),

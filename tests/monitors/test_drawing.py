@@ -127,6 +127,16 @@ def test_bars_move_in_steps_that_can_be_seen():
     assert len(kept) == 1
 
 
+def test_words_of_today_tick_by_the_minute():
+    kept = {
+        day_strip([day(up=40_000 - seconds, down=4_000 + seconds)])
+        for seconds in (0, 15)
+    }
+
+    assert len(kept) == 1
+    assert "down 1\u00a0h\u00a06\u00a0min" in kept.pop()
+
+
 # --- The ribbon -------------------------------------------------------------------
 
 
