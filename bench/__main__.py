@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from bench import admin_lists, grouping, heartbeats, pages, paging, probing
+from bench import admin_lists, api, grouping, heartbeats, pages, paging, probing
 from bench.figures import Figure, keep, show
 
 MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
@@ -18,6 +18,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
     "heartbeats": heartbeats.heartbeats,
     "pages": pages.pages,
     "admin-lists": admin_lists.admin_lists,
+    "api": api.api,
     "idle": probing.idle,
     "sustained": probing.sustained,
 }

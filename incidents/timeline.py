@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from incidents.models import Incident, IncidentEvent
+from t4g_portal.lib.history import acts
 from t4g_portal.lib.priority import Priority
 from t4g_portal.lib.retelling import retold
 
@@ -34,7 +35,9 @@ def add(
     text: str = "",
     data: dict[str, Any] | None = None,
 ) -> IncidentEvent:
-    """Append one line; it can never be changed."""
+    """Append one line; it can never be changed. Of the API's it keeps the key's name."""
+    if via == IncidentEvent.Via.API and acts.current().by:
+        data = {**(data or {}), "key": acts.current().by}
     return IncidentEvent.objects.create(
         incident=incident,
         at=now,

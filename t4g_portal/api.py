@@ -26,5 +26,6 @@ urlpatterns = [
     ),
     path("v1/", include("incidents.api.urls")),
     path("v1/", include("monitors.api.urls")),
+    path("v1/", include("notifications.api.urls")),
     re_path(r"^(?P<path>.*)$", no_such_address),
 ]

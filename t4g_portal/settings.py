@@ -399,6 +399,12 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "MonitorStatus": "monitors.status.Status",
+        "IncidentStatus": "incidents.models.incident.Incident.Status",
+        "AlertStatus": "incidents.models.alert.Alert.Status",
+        "Priority": "t4g_portal.lib.priority.Priority",
+    },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, Q, QuerySet
 from django.db.models.functions import JSONObject
 from django.http import HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -16,13 +19,18 @@ from rest_framework.request import Request
 
 from incidents.models import Service
 from monitors import editing
+from monitors.api.probing import ProbedSerializer
+from monitors.api.records import UptimeSerializer, period_of
 from monitors.models import Assertion, Monitor, MonitorState
+from monitors.probe_now import AskedTooSoon, UnableToProbe, probe_now
 from monitors.probes import assertions, registry
 from monitors.probes.base import AssertionSpec
+from monitors.queries import ledger
 from monitors.queries.shown import shown_since, shown_status
 from monitors.status import Status
 from t4g_portal.lib.api import fields
 from t4g_portal.lib.api.access import Access
+from t4g_portal.lib.api.answers import JsonAnswer
 from t4g_portal.lib.api.filters import (
     Filters,
     FlagFilter,
@@ -31,12 +39,27 @@ from t4g_portal.lib.api.filters import (
     WordFilter,
 )
 from t4g_portal.lib.api.idempotency import idempotent
+from t4g_portal.lib.api.problems import Refused
 from t4g_portal.lib.api.serializers import StrictModelSerializer, StrictSerializer
 from t4g_portal.lib.api.views import Resource
+from t4g_portal.lib.retelling import retold
 
 _READ = Access("monitors:read", "monitors.view_monitor")
 _CHANGE = Access("monitors:write", "monitors.change_monitor")
 _MAX_ASSERTIONS = 50
+# What an answer says of the state; the rest of its row isn't read.
+_SHOWN = {
+    "monitor",
+    "status",
+    "since",
+    "message",
+    "is_flapping",
+    "last_result_at",
+    "last_latency_ms",
+    "certificate_expires_at",
+    "configuration_error",
+    "fresh_until",
+}
 
 
 class AssertionSerializer(StrictSerializer):
@@ -152,17 +175,25 @@ def state_of(state: MonitorState | None) -> dict[str, Any]:
         "status": str(shown),
         "since": _moment(since),
         # Words of a row that nobody vouches for say nothing about now.
-        "message": state.message if shown == state.status else "",
+        "message": retold(state.message) if shown == state.status else "",
         "is_flapping": state.is_flapping,
         "last_result_at": _moment(state.last_result_at),
         "last_latency_ms": state.last_latency_ms,
         "certificate_expires_at": _moment(state.certificate_expires_at),
-        "configuration_error": state.configuration_error,
+        "configuration_error": retold(state.configuration_error),
     }
 
 
 def _moment(moment: Any) -> str | None:
     return None if moment is None else fields.write_moment(moment)
+
+
+class PingAddressSerializer(StrictSerializer):
+    """Where a job says that it is alive."""
+
+    url = fields.Text(
+        read_only=True, allow_null=True, help_text="Null: it is no heartbeat."
+    )
 
 
 class MonitorFilters(Filters):
@@ -197,28 +228,14 @@ class MonitorResource(Resource):
         "destroy": Access("monitors:write", "monitors.delete_monitor"),
         "pause": _CHANGE,
         "resume": _CHANGE,
+        "probe": Access("monitors:write", "monitors.probe_now"),
+        "uptime": _READ,
+        "ping_address": _CHANGE,
     }
+    conflicts = (UnableToProbe,)
 
     def get_queryset(self) -> QuerySet[Monitor]:
-        expectations = (
-            Assertion.objects.filter(monitor=OuterRef("pk"))
-            .order_by("position", "pk")
-            .values(
-                json=JSONObject(
-                    subject="subject",
-                    operator="operator",
-                    argument="argument",
-                    expected="expected",
-                )
-            )
-        )
-        return (
-            Monitor.objects.defer("secret", "state__facts", "state__certificate")
-            .select_related("state")
-            .annotate(
-                has_secret=~Q(secret=""), expectations=ArraySubquery(expectations)
-            )
-        )
+        return _shown().all()
 
     def list(self, request: Request) -> HttpResponse:
         """List monitors with how they are."""
@@ -270,8 +287,66 @@ class MonitorResource(Resource):
         editing.set_enabled(monitor_id=id, is_enabled=True)
         return self.answer(self.one(id))
 
+    @extend_schema(request=None, responses=ProbedSerializer)
+    def probe(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
+        """Probe a monitor at once, and wait for what is seen. At most every 5 s."""
+        try:
+            probed = probe_now(monitor_id=id)
+        except AskedTooSoon as error:
+            raise Refused(
+                status=429, slug="too-soon", detail=str(error), wait_s=error.wait_s
+            ) from error
+        return JsonAnswer(ProbedSerializer.represent(probed))
+
+    @extend_schema(responses=UptimeSerializer)
+    def uptime(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
+        """Read the uptime of a monitor over 24 hours to 90 days."""
+        monitor = self.one(id)
+        now = timezone.now()
+        found = ledger.uptimes(monitor_ids=[monitor.pk], now=now)[monitor.pk]
+        return JsonAnswer(
+            {
+                "until": fields.write_moment(now),
+                "periods": [period_of(name, one) for name, one in found.items()],
+            }
+        )
+
+    @extend_schema(responses=PingAddressSerializer)
+    def ping_address(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
+        """Read where a heartbeat's job calls. Whoever knows it can speak for the job."""
+        monitor = self.one(id)
+        address = (
+            settings.PORTAL_URL + reverse("monitors:ping", args=[monitor.ping_key])
+            if monitor.is_heartbeat
+            else None
+        )
+        return JsonAnswer({"url": address})
+
     def _may_allow_private(self) -> bool:
         return bool(self.request.user.has_perm("monitors.use_private_targets"))
+
+
+@cache
+def _shown() -> QuerySet[Monitor]:
+    """Return what answers are made of; made once, since wording it takes its time."""
+    expectations = (
+        Assertion.objects.filter(monitor=OuterRef("pk"))
+        .order_by("position", "pk")
+        .values(
+            json=JSONObject(
+                subject="subject",
+                operator="operator",
+                argument="argument",
+                expected="expected",
+            )
+        )
+    )
+    unshown = {field.name for field in MonitorState._meta.concrete_fields} - _SHOWN
+    return (
+        Monitor.objects.defer("secret", *(f"state__{name}" for name in unshown))
+        .select_related("state")
+        .annotate(has_secret=~Q(secret=""), expectations=ArraySubquery(expectations))
+    )
 
 
 def _specs(given: Sequence[dict[str, str]]) -> list[AssertionSpec]:

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from django.urls import path
+
 from monitors.api.monitors import MonitorResource
+from monitors.api.records import IntervalResource, ResultResource
+from monitors.api.series import SeriesResource
+from monitors.api.thresholds import ThresholdResource
+from monitors.api.windows import WindowResource
 from t4g_portal.lib.api.urls import resource
 
 urlpatterns = [
     *resource(
         "monitors/",
         MonitorResource,
-        acts={"pause": "post pause", "resume": "post resume"},
+        acts={
+            "pause": "post pause",
+            "resume": "post resume",
+            "probe": "post probe",
+            "uptime": "get uptime",
+            "ping-address": "get ping_address",
+        },
     ),
+    path("monitors/<number:id>/results/", ResultResource.as_view({"get": "list"})),
+    path("monitors/<number:id>/intervals/", IntervalResource.as_view({"get": "list"})),
+    *resource("thresholds/", ThresholdResource),
+    *resource(
+        "maintenance-windows/", WindowResource, acts={"occurrences": "get occurrences"}
+    ),
+    path("series/samples/", SeriesResource.as_view({"post": "record"})),
+    *resource("series/", SeriesResource, acts={"samples": "get samples"}),
 ]

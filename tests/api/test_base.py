@@ -26,6 +26,12 @@ def test_unknown_address_is_a_problem_too(path: str):
     assert (answer.status_code, answer["Content-Type"]) == (404, PROBLEM)
 
 
+def test_writing_to_an_unknown_address_is_a_problem_too():
+    answer = Client(enforce_csrf_checks=True).post("/api/v1/nothing/")
+
+    assert (answer.status_code, answer["Content-Type"]) == (404, PROBLEM)
+
+
 def test_address_without_its_slash_says_so():
     assert "slash" in Client().get("/api/v1/services").json()["detail"]
 

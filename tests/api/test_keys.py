@@ -7,11 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client, override_settings
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client, RequestFactory, override_settings
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
+from rest_framework.request import Request
 
+from t4g_portal.lib.api.authentication import KeyAuthentication
 from t4g_portal.lib.api.keys import new_key, read_key
 from t4g_portal.lib.models import ApiKey, ApiKeyUse
 from tests.api.asking import Api, allow, make_key
@@ -142,6 +145,25 @@ def test_key_may_no_more_than_its_owner():
     assert api.get("services/").status_code == 200
     assert answer.status_code == 403
     assert answer.json()["permission"] == "incidents.add_service"
+
+
+@pytest.mark.django_db
+def test_key_has_the_permissions_that_django_gives_its_owner():
+    owner = allow(make_user(), "incidents.view_service", "monitors.probe_now")
+    group = Group.objects.create(name="Ops")
+    group.permissions.set(Permission.objects.filter(codename__startswith="change_"))
+    owner.groups.add(group)
+    key, parts = make_key(owner=owner)
+    request = RequestFactory().get(
+        "/", headers={"Authorization": f"Bearer {parts.text}"}
+    )
+
+    found = KeyAuthentication().authenticate(Request(request))
+
+    assert found is not None
+    expected = User.objects.get(pk=owner.pk).get_all_permissions()
+    assert found[0].get_all_permissions() == expected
+    assert found == (owner, key)
 
 
 @pytest.mark.django_db

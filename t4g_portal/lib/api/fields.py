@@ -12,12 +12,15 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
+from rest_framework.relations import MANY_RELATION_KWARGS
 
 # RFC 3339, section 5.6.
 _MOMENT = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})"
 )
 FIRST_YEAR, LAST_YEAR = 1970, 2200
+# Rows that one field may name.
+MAX_RELATED = 500
 
 
 def read_moment(text: str) -> datetime:
@@ -147,6 +150,33 @@ class Texts(serializers.ListField):
         return list(dict.fromkeys(super().to_internal_value(data)))
 
 
+class ManyIds(serializers.ManyRelatedField):
+    """The numbers of other rows, looked up at once."""
+
+    default_error_messages = {
+        "too_many": _("At most {most} of them."),
+        "no_number": _("Write the numbers of rows."),
+        "missing": _("There is none with the number {number}."),
+    }
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if not isinstance(data, list):
+            self.fail("not_a_list", input_type=type(data).__name__)
+        if len(data) > MAX_RELATED:
+            self.fail("too_many", most=MAX_RELATED)
+        for number in data:
+            if isinstance(number, bool) or not isinstance(number, int):
+                self.fail("no_number")
+            if not 0 < number < 2**63:
+                self.fail("missing", number=number)
+        relation: Any = self.child_relation
+        rows = relation.get_queryset().in_bulk(data)
+        for number in data:
+            if number not in rows:
+                self.fail("missing", number=number)
+        return list(rows.values())
+
+
 class Ids(serializers.PrimaryKeyRelatedField):  # type: ignore[type-arg]
     """The number of another row."""
 
@@ -154,6 +184,15 @@ class Ids(serializers.PrimaryKeyRelatedField):  # type: ignore[type-arg]
         if not kwargs.get("read_only"):
             kwargs.setdefault("pk_field", Integer(min_value=1, max_value=2**63 - 1))
         super().__init__(**kwargs)
+
+    @classmethod
+    def many_init(cls, *args: Any, **kwargs: Any) -> ManyIds:
+        outside = {
+            name: value
+            for name, value in kwargs.items()
+            if name in MANY_RELATION_KWARGS
+        }
+        return ManyIds(child_relation=cls(*args, **kwargs), **outside)
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, bool) or not isinstance(data, int):

@@ -30,9 +30,11 @@ class StrictFilters(DjangoFilterBackend):  # type: ignore[misc]
     def filter_queryset(
         self, request: Request, queryset: QuerySet[Any], view: Any
     ) -> QuerySet[Any]:
-        filterset = self.get_filterset(request, queryset, view)
-        if filterset is None:
+        named = getattr(self.get_filterset_class(view, queryset), "base_filters", {})
+        if not named.keys() & request.query_params.keys():
+            # Making a filterset copies all its filters.
             return queryset
+        filterset = self.get_filterset(request, queryset, view)
         if not filterset.is_valid():
             raise QueryInvalid(
                 {name: str(errors[0]) for name, errors in filterset.errors.items()}

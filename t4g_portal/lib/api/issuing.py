@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.contrib.auth.models import User
+from django.db import transaction
 
 from t4g_portal.lib.api.keys import new_key
 from t4g_portal.lib.models import ApiKey
@@ -32,6 +33,11 @@ def issue(
 
 def revoke(*, keys: Sequence[int], now: datetime) -> int:
     """Revoke keys for good, by their numbers; return how many were not already."""
-    return ApiKey.objects.filter(pk__in=keys, revoked_at__isnull=True).update(
-        revoked_at=now
-    )
+    with transaction.atomic():
+        valid = ApiKey.objects.filter(pk__in=keys, revoked_at__isnull=True)
+        rows = list(valid.select_for_update())
+        # One by one, so that the history of each has it.
+        for row in rows:
+            row.revoked_at = now
+            row.save(update_fields=["revoked_at"])
+    return len(rows)

@@ -44,7 +44,9 @@ class CursorPager(BasePagination):
         self.request = request
         asked = request.query_params
         limit = _limit(asked.get("limit"))
-        ordering = _ordering(asked.get("ordering"), view.orderings)
+        ordering = _ordering(
+            asked.get("ordering") or first_ordering(view), view.orderings
+        )
         column = view.orderings[ordering.removeprefix("-")]
         tie = view.cursor_tie
         sign = "-" if ordering.startswith("-") else ""
@@ -79,7 +81,6 @@ class CursorPager(BasePagination):
         words = [
             word for name in view.orderings for word in (name, f"-{name}")
         ]  # either way round
-        first = next(iter(view.orderings))
         return [
             {
                 "name": "limit",
@@ -108,7 +109,7 @@ class CursorPager(BasePagination):
                 "schema": {
                     "type": "string",
                     "enum": words,
-                    "default": getattr(view, "default_ordering", "") or first,
+                    "default": first_ordering(view),
                 },
             },
         ]
@@ -141,9 +142,12 @@ def _limit(text: str | None) -> int:
     )
 
 
-def _ordering(text: str | None, orderings: Mapping[str, str]) -> str:
-    if text is None:
-        return next(iter(orderings))
+def first_ordering(view: Any) -> str:
+    """Return how a view's lists are ordered when nobody asks."""
+    return str(view.default_ordering or next(iter(view.orderings)))
+
+
+def _ordering(text: str, orderings: Mapping[str, str]) -> str:
     if text.removeprefix("-") in orderings:
         return text
     raise QueryInvalid(

@@ -16,6 +16,7 @@ from django.db import DataError, IntegrityError, OperationalError
 from django.db.models import ProtectedError, RestrictedError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -42,9 +43,11 @@ class Refused(Exception):
         slug: str,
         detail: str,
         errors: Errors = (),
+        wait_s: float | None = None,
         **more: Any,
     ) -> None:
         super().__init__(detail)
+        self.wait = wait_s
         self.status = status
         self.slug = slug
         self.detail = detail
@@ -113,6 +116,7 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response:
     )
 
 
+@csrf_exempt
 def no_such_address(request: HttpRequest, path: str = "") -> HttpResponse:
     """Answer 404 for an address under /api/ that nothing answers to."""
     detail = _("There is nothing at this address.")

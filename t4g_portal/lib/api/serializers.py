@@ -98,13 +98,18 @@ def _getter(field: Any) -> Getter:
         return lambda row: [other.pk for other in read(row).all()]
     if isinstance(field, serializers.ListSerializer):
         inside = cast(type[_Strict], type(field.child)).represent
-        return lambda row: [inside(part) for part in read(row)]
+        return lambda row: [inside(part) for part in _rows(read(row))]
     if isinstance(field, _Strict):
         one = type(field).represent
         return _unless_none(read, one)
     if isinstance(field, serializers.DateTimeField):
         return _unless_none(read, fields.write_moment)
     return read
+
+
+def _rows(parts: Any) -> Iterable[Any]:
+    """Return the parts themselves, or those of a manager."""
+    return parts.all() if isinstance(parts, models.Manager) else parts
 
 
 def _unless_none(read: Getter, write: Getter) -> Getter:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from contextlib import ExitStack
+from typing import Any, ClassVar, cast
 
+from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
@@ -22,6 +24,8 @@ from t4g_portal.lib.api.paging import PARAMETERS, CursorPager
 from t4g_portal.lib.api.parsing import StrictJsonParser, unchunk
 from t4g_portal.lib.api.problems import QueryInvalid
 from t4g_portal.lib.api.schema import ResourceSchema
+from t4g_portal.lib.history.acts import Via, acting
+from t4g_portal.lib.models import ApiKey
 from t4g_portal.lib.versions import version_of
 
 
@@ -50,6 +54,7 @@ class Resource(viewsets.ViewSetMixin, generics.GenericAPIView):  # type: ignore[
     conflicts: ClassVar[tuple[type[Exception], ...]] = ()
     # How a list may be ordered, the first one when nobody asks; see CursorPager.
     orderings: ClassVar[Mapping[str, str]] = {"id": "pk"}
+    default_ordering: ClassVar[str] = ""
     cursor_tie: ClassVar[str] = "pk"
     # Whether one of these has an ETag and takes If-Match.
     is_versioned: ClassVar[bool] = False
@@ -59,6 +64,8 @@ class Resource(viewsets.ViewSetMixin, generics.GenericAPIView):  # type: ignore[
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check what can be checked before the act."""
         self._standing: limits.Standing | None = None
+        # Until the answer is there, what is written counts as done by the asker.
+        self._acting = ExitStack()
         unchunk(request._request)
         try:
             super().initial(request, *args, **kwargs)
@@ -66,11 +73,20 @@ class Resource(viewsets.ViewSetMixin, generics.GenericAPIView):  # type: ignore[
             self._standing = limits.count_unknown(request)
             raise
         self._standing = limits.count_known(request)
+        key = request.auth
+        self._acting.enter_context(
+            acting(
+                via=Via.API,
+                by=key.name if isinstance(key, ApiKey) else "",
+                actor=cast(User, request.user),
+            )
+        )
         self._check_query(request)
 
     def finalize_response(self, *args: Any, **kwargs: Any) -> Any:
         """Say where one stands with the limits; nothing is for anybody's cache."""
-        standing = getattr(self, "_standing", None)
+        self._acting.close()
+        standing = self._standing
         if standing is not None:
             self.headers.update(standing.headers())
         self.headers["Cache-Control"] = "no-store"

@@ -1,0 +1,59 @@
+"""The priority matrix, to read."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from incidents.models import PriorityRule
+from notifications.models import Channel
+from t4g_portal.lib.api import fields
+from t4g_portal.lib.api.access import Access
+from t4g_portal.lib.api.serializers import StrictModelSerializer
+from t4g_portal.lib.api.views import Resource
+
+_READ = Access("incidents:read", "incidents.view_priorityrule")
+
+
+class PriorityRuleSerializer(StrictModelSerializer):
+    """What a priority means in practice."""
+
+    channels = fields.Ids(many=True, read_only=True)
+
+    class Meta:
+        model = PriorityRule
+        fields = [
+            "id",
+            "priority",
+            "description",
+            "channels",
+            "response_s",
+            "repeat_s",
+            "has_mention",
+            "is_digest",
+        ]
+        read_only_fields = fields
+
+
+class PriorityRuleResource(Resource):
+    """Who is told, how soon somebody must react."""
+
+    resource = "priority_rules"
+    serializer_class = PriorityRuleSerializer
+    orderings: ClassVar = {"priority": "priority", "id": "pk"}
+    access: ClassVar = {"list": _READ, "retrieve": _READ}
+
+    def get_queryset(self) -> QuerySet[PriorityRule]:
+        channels = Prefetch("channels", queryset=Channel.objects.only("pk"))
+        return PriorityRule.objects.prefetch_related(channels)
+
+    def list(self, request: Request) -> HttpResponse:
+        """List the priority matrix."""
+        return super().list(request)
+
+    def retrieve(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
+        """Read a row of the priority matrix."""
+        return super().retrieve(request, id)

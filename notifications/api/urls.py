@@ -1,0 +1,11 @@
+"""Addresses below /api/v1/."""
+
+from __future__ import annotations
+
+from notifications.api.resources import ChannelResource, ContactResource
+from t4g_portal.lib.api.urls import resource
+
+urlpatterns = [
+    *resource("contacts/", ContactResource),
+    *resource("channels/", ChannelResource),
+]
