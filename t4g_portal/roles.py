@@ -53,7 +53,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "monitors.maintenancewindow":     ("vacd",  "vac",   "v",     "v"),
     "monitors.controltarget":         ("vacd",  "v",     "",      "v"),
     "monitors.locationstate":         ("v",     "v",     "",      "v"),
-    "monitors.series":                ("v",     "v",     "",      "v"),
+    "monitors.series":                ("va",    "v",     "",      "v"),
     "monitors.statusinterval":        ("v",     "v",     "v",     "v"),
     "monitors.resultdetail":          ("v",     "v",     "",      "v"),
     "monitors.heartbeatping":         ("v",     "v",     "",      "v"),

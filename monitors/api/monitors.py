@@ -79,7 +79,7 @@ class AssertionSerializer(StrictSerializer):
 class MonitorStateSerializer(StrictSerializer):
     """How a monitor is now. The engine writes it."""
 
-    status = fields.Choice(choices=Status.values, read_only=True)
+    status = fields.Choice(choices=Status.choices, read_only=True)
     since = fields.Moment(read_only=True, allow_null=True)
     message = fields.Text(read_only=True)
     is_flapping = fields.Flag(read_only=True)

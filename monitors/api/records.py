@@ -101,7 +101,7 @@ class IntervalSerializer(StrictSerializer):
     """One stretch of time in one status, half-open."""
 
     id = fields.Integer(read_only=True)
-    status = fields.Choice(choices=Status.values, read_only=True)
+    status = fields.Choice(choices=Status.choices, read_only=True)
     started_at = fields.Moment(read_only=True)
     ended_at = fields.Moment(
         read_only=True, allow_null=True, help_text="Null: it still lasts."

@@ -18,9 +18,9 @@ from django.db.models import Model
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern, URLResolver
 
-from incidents.models import Incident, Service
-from monitors.models import Monitor
-from notifications.models import Channel, Notification
+from incidents.models import Incident, PriorityRule, Service
+from monitors.models import MaintenanceWindow, Monitor, Series, Threshold
+from notifications.models import Channel, Contact, Notification
 from tests.access.world import World
 
 # Everybody, signed in or not.
@@ -105,8 +105,7 @@ DECLARED: dict[str, Asks] = {
     },
     # The API
     "api/v1/schema/": page(MEMBER),
-    # A frame without words: it reads the schema with the reader's own session.
-    "api/docs/": page(ANYBODY),
+    "api/docs/": page(MEMBER),
     "api/^(?P<path>.*)$": form(NOBODY, parts={"path": "nothing"}, is_hidden=True),
     **_api_of(Service, "services"),
     **_api_of(Monitor, "monitors"),
@@ -116,6 +115,42 @@ DECLARED: dict[str, Asks] = {
         )
         for name in ("pause", "resume")
     },
+    "api/v1/monitors/<number:id>/probe/": act("monitors.probe_now", on=Monitor),
+    "api/v1/monitors/<number:id>/ping-address/": api(
+        "monitors.change_monitor", on=Monitor
+    ),
+    **{
+        f"api/v1/monitors/<number:id>/{name}/": api("monitors.view_monitor", on=Monitor)
+        for name in ("uptime", "results", "intervals")
+    },
+    **_api_of(Threshold, "thresholds"),
+    **_api_of(MaintenanceWindow, "maintenance-windows"),
+    "api/v1/maintenance-windows/<number:id>/occurrences/": api(
+        "monitors.view_maintenancewindow", on=MaintenanceWindow
+    ),
+    "api/v1/series/samples/": act("monitors.add_series"),
+    "api/v1/series/": api("monitors.view_series"),
+    "api/v1/series/<number:id>/": api("monitors.view_series", on=Series),
+    "api/v1/series/<number:id>/samples/": api("monitors.view_series", on=Series),
+    "api/v1/incidents/": api("incidents.view_incident"),
+    "api/v1/incidents/<number:id>/": api("incidents.view_incident", on=Incident),
+    **{
+        f"api/v1/incidents/<number:id>/{name}/": act(
+            "incidents.change_incident", on=Incident
+        )
+        for name in ("acknowledge", "unacknowledge", "resolve", "snooze", "priority")
+    },
+    "api/v1/incidents/<number:id>/timeline/": api(
+        "incidents.view_incident", "incidents.change_incident", on=Incident
+    ),
+    "api/v1/incidents/<number:id>/alerts/": api("incidents.view_alert", on=Incident),
+    "api/v1/priority-rules/": api("incidents.view_priorityrule"),
+    "api/v1/priority-rules/<number:id>/": api(
+        "incidents.view_priorityrule", on=PriorityRule
+    ),
+    "api/v1/contacts/": api("notifications.view_contact"),
+    "api/v1/contacts/<number:id>/": api("notifications.view_contact", on=Contact),
+    **_api_of(Channel, "channels"),
     # Anybody's
     "ping/<str:ping_key>": form(ANYBODY, parts={"ping_key": "k"}, may_be_missing=True),
     "ping/<str:ping_key>/": form(ANYBODY, parts={"ping_key": "k"}, may_be_missing=True),

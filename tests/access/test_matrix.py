@@ -56,6 +56,7 @@ def decisions_only(
     caplog.set_level(logging.CRITICAL, logger="django.request")
     monkeypatch.setattr(Template, "render", lambda *args, **kwargs: mark_safe(""))
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    settings.API_REQUESTS_PER_MINUTE = settings.API_REFUSALS_PER_MINUTE = 10**9
 
 
 def person(name: str) -> User | AnonymousUser:
