@@ -1,4 +1,4 @@
-# make run | test | lint | format | messages | bench [ONLY=name] | lock
+# make run | demo | test | lint | format | messages | bench [ONLY=name] | lock
 # Each target does its own set-up; nothing is needed but Python 3.11 or newer.
 
 PYTHON ?= python3
@@ -17,7 +17,7 @@ WITHOUT_DATABASE := DATABASE_URL=postgresql://nobody@127.0.0.1:1/none
 PACKAGES := t4g_portal monitors incidents kpis notifications checklists telemetry tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format messages bench lock
+.PHONY: help run demo test lint format messages bench lock
 
 # An environment whose interpreter has gone is made anew.
 ifneq ($(shell $(BIN)/python -c 'print("ok")' 2>/dev/null),ok)
@@ -30,6 +30,9 @@ help:
 
 run: $(RUN_STAMP)
 	@exec $(BIN)/python -m t4g_portal.launcher
+
+demo: $(RUN_STAMP)
+	@exec $(BIN)/python -m t4g_portal.demo
 
 test: $(DEV_STAMP)
 	@sh scripts/test_tools.sh

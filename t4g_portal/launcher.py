@@ -41,6 +41,7 @@ class Plan:
     port: int
     has_own_database: bool
     has_own_broker: bool
+    is_demo: bool = False
 
 
 def main() -> int:
@@ -68,6 +69,7 @@ def _read_plan() -> Plan:
         port=settings.PORT,
         has_own_database=not os.environ.get("DATABASE_URL"),
         has_own_broker=not settings.REDIS_URL,
+        is_demo=settings.PORTAL_DEMO,
     )
 
 
@@ -108,6 +110,8 @@ def _supervisor(plan: Plan) -> Supervisor:
         ],
         "beat": [*python, "-m", "t4g_portal.beat"],
     }
+    if plan.is_demo:
+        programs["platform"] = [*python, "-m", "t4g_portal.demo.platform"]
     children += [
         ChildSpec(name=name, argv=argv, env=environment)
         for name, argv in programs.items()

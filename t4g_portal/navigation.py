@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
@@ -81,12 +82,18 @@ GROUPS: Sequence[Group] = (
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Return Unfold's navigation for the person who asks."""
-    pages = (
+    pages: tuple[tuple[str, str, str], ...] = (
         (_("Overview"), "home", "home"),
         (_("Incidents"), "incidents:list", "e911_emergency"),
         (_("Monitors"), "monitors:list", "monitor_heart"),
         (_("Status page"), "status", "public"),
     )
+    if settings.PORTAL_DEMO:
+        pages = (
+            *pages,
+            (_("Demo platform"), "demo:platform", "construction"),
+            (_("Demo messages"), "demo:inbox", "inbox"),
+        )
     links = [
         _link(title, icon, reverse(name), request)
         for title, name, icon in pages

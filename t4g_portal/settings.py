@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from t4g_portal import embedded_db, local_keys
+from t4g_portal.demo import marking
 from t4g_portal.lib import content_policies
 from t4g_portal.shell import UNFOLD as UNFOLD
 from t4g_portal.trust import refusals
@@ -33,6 +34,9 @@ DATA_DIR = Path(env.str("PORTAL_DATA_DIR", default=str(BASE_DIR / "var"))).resol
 PORTAL_ENV = env.str("PORTAL_ENV", default="development")
 IS_PRODUCTION = PORTAL_ENV == "production"
 DEBUG = env.bool("DEBUG", default=False)
+# A portal of made-up data, which `make demo` starts; never on real data, nor the reverse.
+PORTAL_DEMO = env.bool("PORTAL_DEMO", default=False)
+marking.check(data_dir=DATA_DIR, is_demo=PORTAL_DEMO, is_production=IS_PRODUCTION)
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or local_keys.secret_key(
     data_dir=DATA_DIR, is_production=IS_PRODUCTION
@@ -122,6 +126,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "t4g_portal.lib.zones.ReaderZoneMiddleware",
 ]
+
+if PORTAL_DEMO:
+    MIDDLEWARE.append("t4g_portal.demo.banner.DemoBanner")
 
 ROOT_URLCONF = "t4g_portal.urls"
 WSGI_APPLICATION = "t4g_portal.wsgi.application"

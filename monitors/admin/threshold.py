@@ -171,7 +171,7 @@ class ThresholdAdmin(ManyAdmin):
         tried, faults = self._tried(request, stored)
         if tried is None:
             if is_fragment:
-                return JsonResponse({"faults": faults}, status=422)
+                return JsonResponse({"faults": faults})
             return self._as_page(request, {"faults": faults}, status=422)
         now = timezone.now()
         try:
@@ -183,7 +183,7 @@ class ThresholdAdmin(ManyAdmin):
         except UnableToTry:
             said = {"": [_("There is too much history to read. Narrow the scope.")]}
             if is_fragment:
-                return JsonResponse({"faults": said}, status=422)
+                return JsonResponse({"faults": said})
             return self._as_page(request, {"faults": said}, status=422)
         context = {"page": trial_page(trial=trial, before=before), "now": now}
         if is_fragment:

@@ -44,11 +44,11 @@
         redirect: "error",
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
-      if (answer.status === 422) {
+      if (!answer.ok) throw new Error(`answered ${answer.status}`);
+      if (answer.headers.get("Content-Type") === "application/json") {
         this.blame((await answer.json()).faults);
         return;
       }
-      if (!answer.ok) throw new Error(`answered ${answer.status}`);
       const fresh = document.createElement("template");
       fresh.innerHTML = await answer.text();
       this.answer.replaceChildren(fresh.content);
@@ -69,8 +69,7 @@
           note.setAttribute("role", "alert");
           note.id = `try-fault-${name}`;
           note.textContent = word;
-          const place = field.closest(".field-line, .form-group, .relative") ?? field;
-          (place.parentElement ?? place).append(note);
+          this.placeOf(field).append(note);
           field.setAttribute("aria-invalid", "true");
           field.setAttribute("aria-describedby", note.id);
           first ??= field;
@@ -78,6 +77,13 @@
       }
       first?.focus();
       first?.scrollIntoView({ block: "center", behavior: "smooth" });
+    }
+
+    // Below the field and its help, which share a cell of the form.
+    placeOf(field) {
+      const line = field.closest(".field-line");
+      const cell = line && [...line.children].find((child) => child.contains(field));
+      return cell ?? field.parentElement;
     }
 
     say(words) {

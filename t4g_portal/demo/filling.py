@@ -1,0 +1,136 @@
+"""Makes a fresh database a demo's, and keeps a demo's in step with its ports.
+
+Refuses a database that holds anything real.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.urls import reverse
+
+from incidents.models import Incident, Service
+from monitors.models import Monitor
+from t4g_portal.configuration.importing import import_configuration
+from t4g_portal.demo import past
+from t4g_portal.demo.marking import DATABASE_MARK, folder, read_ports, write
+from t4g_portal.lib.models import SeededKey
+from t4g_portal.roles import MANAGER, ON_CALL, OPS
+
+CONFIGURATION = Path(__file__).with_name("configuration.yaml")
+ADMIN = "demo"
+# Who acknowledged in the past, and may be signed in as.
+_PEOPLE = (
+    ("anna", "Anna", "Keller", ON_CALL),
+    ("jules", "Jules", "Martin", OPS),
+    ("sofia", "Sofia", "Rossi", MANAGER),
+)
+
+
+class UnableToFill(Exception):
+    """The database is not a demo's; the text says what to do."""
+
+
+def check_database() -> None:
+    """Raise UnableToFill when made-up and real data would meet."""
+    is_marked = SeededKey.objects.filter(key=DATABASE_MARK).exists()
+    if is_marked and not settings.PORTAL_DEMO:
+        raise UnableToFill(
+            "This database holds demo data. Run it with `make demo`, or give this "
+            "portal another database."
+        )
+    if settings.PORTAL_DEMO and not is_marked and _holds_anything():
+        raise UnableToFill(
+            "This database holds a real portal. Give the demo a directory of its own: "
+            "PORTAL_DATA_DIR=var/demo make demo"
+        )
+
+
+def fill(*, now: datetime) -> bool:
+    """Bring a demo to life: configuration, people and the past; return whether it was new.
+
+    One that was filled before keeps everything; only addresses that moved are followed.
+    """
+    with transaction.atomic():
+        _mark, is_new = SeededKey.objects.get_or_create(
+            key=DATABASE_MARK, defaults={"seeded_at": now}
+        )
+        if is_new or _has_moved():
+            _configure()
+        people = _people()
+        if is_new:
+            past.write(now=now, people=people)
+    _tell_jobs_where_to_ping()
+    return is_new
+
+
+def password() -> str:
+    """Return the password of everybody in this demo, made once."""
+    path = folder(settings.DATA_DIR) / "password"
+    if not path.is_file():
+        write(path, secrets.token_urlsafe(9))
+    return path.read_text()
+
+
+def _holds_anything() -> bool:
+    return (
+        User.objects.exists()
+        or Monitor.objects.exists()
+        or Incident.objects.exists()
+        or Service.objects.exists()
+    )
+
+
+def _has_moved() -> bool:
+    ports = read_ports(settings.DATA_DIR)
+    target = Monitor.objects.filter(name="Database").values_list("target", flat=True)
+    return bool(target) and target[0] != f"127.0.0.1:{ports.database}"
+
+
+def _configure() -> None:
+    ports = read_ports(settings.DATA_DIR)
+    slack = f"http://127.0.0.1:{ports.http}/slack"
+    import_configuration(
+        data=(CONFIGURATION.read_text() % asdict(ports)).encode(),
+        environ={
+            "DEMO_SLACK_ALERTS": f"{slack}/shop-alerts",
+            "DEMO_SLACK_SUPPORT": f"{slack}/shop-support",
+        },
+    )
+
+
+def _people() -> dict[str, User]:
+    """Return the demo's people, made when missing; all share one password."""
+    known = {user.username: user for user in User.objects.all()}
+    if ADMIN not in known:
+        User.objects.create_superuser(username=ADMIN, email="", password=password())
+    for username, first_name, last_name, role in _PEOPLE:
+        if username in known:
+            continue
+        user = User.objects.create_user(
+            username=username,
+            first_name=first_name,
+            last_name=last_name,
+            password=password(),
+            is_staff=True,
+        )
+        user.groups.set(Group.objects.filter(name=role.name))
+        known[username] = user
+    return known
+
+
+def _tell_jobs_where_to_ping() -> None:
+    jobs = Monitor.objects.filter(kind="heartbeat").order_by("pk").first()
+    if jobs is None:
+        return
+    address = reverse("monitors:ping", args=[jobs.ping_key])
+    write(
+        folder(settings.DATA_DIR) / "ping_url",
+        f"http://127.0.0.1:{settings.PORT}{address}",
+    )
