@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
@@ -18,6 +19,7 @@ urlpatterns = [
     path("", include("monitors.urls")),
     path("incidents/", include("incidents.urls")),
     path("", include("t4g_portal.public.urls")),
+    path("first-steps/", include("t4g_portal.first_run.urls")),
     path("health", views.health, name="health"),
     path("ready", views.ready, name="ready"),
     path("csp-report", csp_reports.receive, name="csp-report"),
@@ -27,3 +29,5 @@ urlpatterns = [
     path("admin/login/", signing_in.login),
     path("admin/", admin.site.urls),
 ]
+if settings.PORTAL_DEMO:
+    urlpatterns.append(path("demo/", include("t4g_portal.demo.urls")))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from t4g_portal.first_run import progress
 from t4g_portal.lib.access import requires
 from t4g_portal.lib.live import live_response
 from t4g_portal.lib.pages import render_page
@@ -18,7 +20,12 @@ from t4g_portal.ready import readiness
 @require_safe
 @requires("incidents.view_incident", "monitors.view_monitor")
 def home(request: HttpRequest) -> HttpResponse:
-    """The overview; `?live` is the part of it that refreshes itself."""
+    """The overview; `?live` is the part of it that refreshes itself.
+
+    Whoever may set the portal up is led to the first steps until they are done.
+    """
+    if "live" not in request.GET and progress.is_offered(user=request.user):
+        return redirect("first_run:start")
     context = {"overview": overview(now=timezone.now())}
     if "live" in request.GET:
         return live_response(request, "portal/_overview.html", context)

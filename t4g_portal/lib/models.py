@@ -31,6 +31,39 @@ class LoopCycle(models.Model):
         return self.name
 
 
+class FirstRun(models.Model):
+    """The first run of this portal: one row, from its first start on.
+
+    `ended_at` None: whoever may set the portal up is led to it.
+    """
+
+    ONLY = 1
+
+    begun_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    is_skipped = models.BooleanField(default=False)
+
+    class Meta:
+        verbose_name = _("first run")
+        verbose_name_plural = _("first runs")
+        # Nobody edits it by hand: who may set the portal up ends it on its page.
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(id=1), name="cellar_firstrun_only_one"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return "first run"
+
+
 class SeededKey(models.Model):
     """A row that the seed once made, so that deleting or editing it is respected."""
 

@@ -15,7 +15,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
+from t4g_portal.demo import filling
+from t4g_portal.first_run import progress
 from t4g_portal.lib.history import Via, acting
 
 DATABASE_PATIENCE_S = 60.0
@@ -32,9 +35,12 @@ class Command(BaseCommand):
         """Raises CommandError when the database does not answer."""
         self._wait_for_database()
         self._migrate()
+        self._keep_apart()
         self._collect_static()
         with acting(via=Via.START):
             call_command("roles", verbosity=0)
+            if settings.PORTAL_DEMO:
+                call_command("fill_demo")
         if settings.PORTAL_SEED:
             call_command("seed")
         self._make_admin()
@@ -60,6 +66,13 @@ class Command(BaseCommand):
             self.stdout.write("Migrating the database.")
             call_command("migrate", interactive=False, verbosity=0)
 
+    def _keep_apart(self) -> None:
+        """Made-up and real data never meet, wherever the database is."""
+        try:
+            filling.check_database()
+        except filling.UnableToFill as error:
+            raise CommandError(str(error)) from error
+
     def _collect_static(self) -> None:
         stamp = settings.DATA_DIR / "static.stamp"
         digest = _static_digest()
@@ -79,6 +92,7 @@ class Command(BaseCommand):
                 f"Nobody is a superuser and the name '{ADMIN_NAME}' is taken. Run "
                 "`manage.py createsuperuser`."
             )
+        progress.begin(now=timezone.now())
         password = secrets.token_urlsafe(12)
         with acting(via=Via.START):
             users.create_superuser(username=ADMIN_NAME, email="", password=password)

@@ -1,0 +1,120 @@
+"""What an empty list of the admin says: what will appear in it, and the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from t4g_portal.lib.access import may_open
+
+Words = str | Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """A sentence on what appears in a list. `page`, `step`: where its rows come from."""
+
+    words: Words
+    page: str = ""
+    step: Words = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A link to where the first row comes from."""
+
+    url: str
+    words: Words
+
+
+_UNKNOWN = Empty(_("There is nothing here yet."))
+_OVERVIEW = ("home", _("To the overview"))
+_MONITORS = ("monitors:list", _("To the monitors"))
+_INCIDENTS = ("incidents:list", _("To the incidents"))
+
+_EMPTIES: Mapping[str, Empty] = {
+    "incidents.service": Empty(
+        _(
+            "What users depend on: a frontend, an API, a database. Monitors belong to one."
+        ),
+        "first_run:start",
+        _("First steps"),
+    ),
+    "monitors.monitor": Empty(
+        _("What is watched: an address, a port, a certificate, a nightly job."),
+        "first_run:start",
+        _("First steps"),
+    ),
+    "monitors.threshold": Empty(
+        _("When a measurement is a problem. Without one, nobody is told of anything.")
+    ),
+    "monitors.maintenancewindow": Empty(
+        _("Planned quiet: what is down inside a window pages nobody.")
+    ),
+    "monitors.series": Empty(
+        _("Measurements over time. Each appears with its first value, sent to the API.")
+    ),
+    "monitors.controltarget": Empty(
+        _("Hosts that tell when we ourselves are offline. Name two or three.")
+    ),
+    "notifications.contact": Empty(
+        _("People and shared mailboxes, with the ways to reach them.")
+    ),
+    "notifications.channel": Empty(
+        _("Where alerts go: a Slack channel, a mailing list, a webhook."),
+        "first_run:start",
+        _("First steps"),
+    ),
+    "incidents.priorityrule": Empty(
+        _("Who is told at each priority, and how soon somebody must react.")
+    ),
+    "notifications.notification": Empty(
+        _("Every message that leaves appears here, with its receipt."),
+        "admin:notifications_channel_changelist",
+        _("Send a test through a channel"),
+    ),
+    "incidents.incident": Empty(
+        _("What broke, who took it, how long it lasted."), *_INCIDENTS
+    ),
+    "incidents.alert": Empty(_("Each condition that fired appears here."), *_INCIDENTS),
+    "monitors.statusinterval": Empty(
+        _("The ledger: since when each monitor is up, down or unknown."), *_MONITORS
+    ),
+    "monitors.resultdetail": Empty(
+        _("What was seen when a check failed. Nothing has failed yet."), *_MONITORS
+    ),
+    "cellar.loopcycle": Empty(
+        _("When each loop of the portal last came round. The worker writes it."),
+        *_OVERVIEW,
+    ),
+    "cellar.apikey": Empty(_("Keys with which programs use the API.")),
+    "auditlog.logentry": Empty(
+        _("Each change of the configuration appears here, with who made it.")
+    ),
+    "auth.user": Empty(_("People who may sign in.")),
+    "auth.group": Empty(_("Roles: what a group of people may do.")),
+}
+
+
+def empty_of(label: str) -> Empty:
+    """Return what the empty list of a model ("app.model") says."""
+    return _EMPTIES.get(label, _UNKNOWN)
+
+
+def first_step(*, empty: Empty, request: HttpRequest) -> Step | None:
+    """Return where the first row comes from, for those who may go there."""
+    if not empty.page or not _may_open(request, empty.page):
+        return None
+    return Step(url=reverse(empty.page), words=empty.step)
+
+
+def _may_open(request: HttpRequest, page: str) -> bool:
+    if not page.startswith("admin:"):
+        return may_open(request, page)
+    app, model, _list = page.removeprefix("admin:").rsplit("_", 2)
+    return request.user.has_perm(f"{app}.view_{model}")
