@@ -15,6 +15,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from monitors.pages.headline import phase_names
 from monitors.queries.latency import PHASES, Bin, Latency
@@ -260,7 +261,7 @@ class _TipWords:
 
     def _day(self, day: date) -> str:
         if day not in self._days:
-            self._days[day] = date_format(day, "j M")
+            self._days[day] = date_format(day, pgettext("date", "j M"))
         return self._days[day]
 
 
@@ -274,8 +275,8 @@ def _x_labels(latency: Latency, reach: str) -> list[str]:
     length = latency.end - latency.start
     count = _TICK_COUNTS.get(reach, _CUSTOM_TICK_COUNT)
     # A day of one's own choice says which.
-    of_day = "H:i" if reach in _TICK_COUNTS else "j M, H:i"
-    form = "j M" if length > _SHORT else of_day
+    of_day = "H:i" if reach in _TICK_COUNTS else pgettext("date", "j M, H:i")
+    form = pgettext("date", "j M") if length > _SHORT else of_day
     return [
         date_format(timezone.localtime(latency.start + length * step / count), form)
         for step in range(count + 1)

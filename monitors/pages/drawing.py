@@ -17,7 +17,7 @@ from functools import lru_cache
 from django.utils.formats import date_format
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 
 from monitors.status import Status
@@ -129,7 +129,7 @@ def _day_title(day: DayUptime, language: str | None, *, is_coarse: bool = False)
 @lru_cache(maxsize=2048)
 def _day_name(day: date, language: str | None) -> str:
     """Return "Mon 2 Mar"; a page says each day once a service."""
-    return date_format(day, "D j M")
+    return date_format(day, pgettext("date", "D j M"))
 
 
 def _bars_label(days: Sequence[DayUptime]) -> str:

@@ -15,7 +15,7 @@ from django.utils.formats import date_format
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from monitors.models import Threshold
 from monitors.thresholds.sentences import say_value
@@ -345,7 +345,7 @@ def _ledger(subject: Subject, start: float, end: float) -> Iterable[str]:
 def _period(started_at: float, ended_at: float | None) -> str:
     def said(at: float) -> str:
         moment = datetime.fromtimestamp(at, tz=UTC)
-        return date_format(timezone.localtime(moment), "j M, H:i")
+        return date_format(timezone.localtime(moment), pgettext("moment", "j M, H:i"))
 
     if ended_at is None:
         return _("since %(start)s") % {"start": said(started_at)}
@@ -357,4 +357,7 @@ def _x_labels(coverage: Coverage) -> list[str]:
     moments: Sequence[datetime] = [
         coverage.start + length * step / _TICKS for step in range(_TICKS + 1)
     ]
-    return [date_format(timezone.localtime(moment), "j M") for moment in moments]
+    return [
+        date_format(timezone.localtime(moment), pgettext("date", "j M"))
+        for moment in moments
+    ]

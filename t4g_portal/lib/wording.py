@@ -11,9 +11,11 @@ from functools import lru_cache
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
-from django.utils.translation import get_language, gettext_noop
+from django.utils.translation import get_language, gettext_noop, pgettext
 from django.utils.translation import gettext as _
 
+# The contexts "moment" and "date" hold formats of Django's: French writes its months short
+# in another way, and a moment in a sentence with "le … à …".
 MINUTE_S = 60
 HOUR_S = 3600
 DAY_S = 86_400
@@ -78,8 +80,8 @@ def clock(moment: datetime, *, now: datetime) -> str:
     if local.date() == today.date():
         return date_format(local, "H:i:s")
     if abs(today.date() - local.date()) < timedelta(days=300):
-        return date_format(local, "j M, H:i")
-    return date_format(local, "j M Y, H:i")
+        return date_format(local, pgettext("moment", "j M, H:i"))
+    return date_format(local, pgettext("moment", "j M Y, H:i"))
 
 
 def minute(moment: datetime, *, now: datetime) -> str:
@@ -115,7 +117,7 @@ def absolute(moment: datetime) -> str:
 
 @lru_cache(maxsize=1024)
 def _day(day: date, language: str | None) -> str:
-    return date_format(day, "D j M Y")
+    return date_format(day, pgettext("date", "D j M Y"))
 
 
 def milliseconds(value: float | None) -> str:

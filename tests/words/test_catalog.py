@@ -18,6 +18,16 @@ SOURCES = [
     *["checklists", "incidents", "kpis", "monitors", "notifications"],
     *["static", "t4g_portal", "telemetry", "templates"],
 ]
+# Quoted as it has to be typed: none of it is prose.
+_CODE = [
+    '{"service"',
+    "Nom: valeur",
+    "`monitors:`",
+    "Authorization: Bearer",
+    "''",
+    "(!)",
+    '"',
+]
 HINT = "run `make messages` and write the French in locale/fr/LC_MESSAGES/django.po"
 
 
@@ -108,3 +118,33 @@ def test_the_compiled_catalog_is_the_written_one(entries):
     assert read_mo(FRENCH.with_suffix(".mo")) == compiled(entries), (
         "run `make messages` and commit the .mo with the .po"
     )
+
+
+# Python's and Django's own placeholders, addresses and quoted code are no prose.
+_NO_PROSE = re.compile(r"%\(\w+\)[-+0-9.]*[a-z]|%[sd]|<[^>]*>|https?://\S*|`[^`]*`")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        (r"\w'\w", "an apostrophe is ’"),
+        (r"[\"“”]", "quotation marks are « »"),
+        (r" [:;!?»%](?!\w)|« ", "a no-break space stands beside : ; ! ? % « »"),
+        (r"[^\W\d_][;!?](?:\s|$)", "a narrow no-break space stands before ; ! ?"),
+        (r"[^\W\d_]:\s", "a no-break space stands before :"),
+        (r"\.\.\.", "an ellipsis is …"),
+        (r"!|[Vv]euillez|avec succès", "calm: no exclamation, no please"),
+    ],
+)
+def test_french_typography(entries, wrong, rule):
+    odd = [
+        said
+        for entry in entries
+        if entry.context not in {"date", "moment"}
+        and "python-brace-format" not in entry.flags
+        for text in entry.translations
+        for said in [_NO_PROSE.sub("x", text)]
+        if re.search(wrong, said) and not any(code in text for code in _CODE)
+    ]
+
+    assert not odd, rule
