@@ -29,6 +29,7 @@ _SILENT_ELEMENTS = {"script", "style", "code", "kbd", "pre"}
 _BLOCKS = {"blocktranslate": "endblocktranslate", "comment": "endcomment"}
 _BLOCKS["blocktrans"] = "endblocktrans"
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_ADDRESS = re.compile(r"https?://\S+")
 # What stands for a value that a tag fills in.
 _FILLED = "\ue000"
 
@@ -87,7 +88,7 @@ class _Reader(HTMLParser):
 
     def _hear(self, text: str) -> None:
         for part in text.split(_FILLED):
-            words = " ".join(part.split())
+            words = _ADDRESS.sub("", " ".join(part.split()))
             if _WORD.search(words) and words not in SAME_EVERYWHERE:
                 self.said.append(words)
 
