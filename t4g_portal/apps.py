@@ -1,7 +1,14 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.contrib.staticfiles.apps import StaticFilesConfig
 from django.utils.translation import gettext_lazy as _
+
+
+class StaticConfig(StaticFilesConfig):
+    """Collects only what pages use: the API has one description page, not three."""
+
+    ignore_patterns = [*StaticFilesConfig.ignore_patterns, "rest_framework", "redoc"]
 
 
 class PortalConfig(AppConfig):
