@@ -16,6 +16,21 @@
     document.cookie = `zone=${zone}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
   }
 
+  // The admin's search boxes (Select2) say their label to screen readers.
+  const nameSearchBoxes = () => {
+    document.querySelectorAll("select.select2-hidden-accessible").forEach((select) => {
+      const words = select.labels?.[0]?.textContent.trim().replace(/[:*]$/, "");
+      const box = select.nextElementSibling?.querySelector(".select2-selection");
+      if (!words || !box || box.ariaLabel) return;
+      box.removeAttribute("aria-labelledby");
+      box.ariaLabel = words;
+      const shown = box.querySelector(".select2-selection__rendered");
+      if (shown) shown.ariaLabel = words;
+    });
+  };
+  addEventListener("load", nameSearchBoxes);
+  document.addEventListener("formset:added", () => setTimeout(nameSearchBoxes));
+
   // <input type="checkbox" data-picks="x"> ticks every data-pick="x".
   document.addEventListener("change", (event) => {
     const { picks, pick } = event.target.dataset ?? {};
