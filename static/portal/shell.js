@@ -28,8 +28,13 @@
       if (shown) shown.ariaLabel = words;
     });
   };
-  addEventListener("load", nameSearchBoxes);
-  document.addEventListener("formset:added", () => setTimeout(nameSearchBoxes));
+  document.addEventListener("DOMContentLoaded", () => {
+    const form = document.querySelector(".admin-autocomplete")?.form;
+    if (!form) return;
+    nameSearchBoxes();
+    // They are made when their own script gets to it, and with each added row.
+    new MutationObserver(nameSearchBoxes).observe(form, { childList: true, subtree: true });
+  });
 
   // <input type="checkbox" data-picks="x"> ticks every data-pick="x".
   document.addEventListener("change", (event) => {
