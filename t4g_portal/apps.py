@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-from django.apps import AppConfig
-from django.contrib.staticfiles.apps import StaticFilesConfig
+from django.apps import AppConfig, apps
 from django.utils.translation import gettext_lazy as _
 
-
-class StaticConfig(StaticFilesConfig):
-    """Collects only what pages use: the API has one description page, not three."""
-
-    ignore_patterns = [*StaticFilesConfig.ignore_patterns, "rest_framework", "redoc"]
+# The API has one description page, not three; collecting is slow enough without.
+_STATIC_UNUSED = ["rest_framework", "redoc"]
 
 
 class PortalConfig(AppConfig):
@@ -30,4 +26,6 @@ class PortalConfig(AppConfig):
         # Where Pygments happens to be installed, as it is with the tests, Unfold would
         # color JSON by style attributes, which the content policy forbids.
         unfold.fields.prettify_json = lambda value, encoder: None
+        static = apps.get_app_config("staticfiles")
+        static.ignore_patterns = [*static.ignore_patterns, *_STATIC_UNUSED]  # type: ignore[attr-defined]
         track_configuration()

@@ -92,7 +92,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "t4g_portal.apps.StaticConfig",
+    "django.contrib.staticfiles",
     "django.contrib.humanize",
     "auditlog",
     "rest_framework",
