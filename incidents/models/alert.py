@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from incidents.models.incident import Incident
 from incidents.models.service import Service
@@ -20,7 +21,7 @@ class Alert(models.Model):
 
     class Status(models.TextChoices):
         FIRING = "firing", _("Firing")
-        RESOLVED = "resolved", _("Resolved")
+        RESOLVED = "resolved", pgettext_lazy("alert", "Resolved")
 
     dedup_key = models.CharField(_("dedup key"), max_length=200)
     service = models.ForeignKey(

@@ -254,7 +254,9 @@ def _piece_title(piece: _Piece, now: datetime) -> str:
             "end": wording.clock(piece.ended_at, now=now),
             "length": wording.duration(piece.ended_at - piece.began_at),
         }
-    return f"{said}: {piece.message}" if piece.message else said
+    if not piece.message:
+        return said
+    return _("%(said)s: %(why)s") % {"said": said, "why": piece.message}
 
 
 def _ribbon_label(pieces: Sequence[_Piece], now: datetime) -> str:

@@ -82,7 +82,7 @@ def _sentence(situation: Situation, now: datetime) -> str:
     why = retold(situation.message)
     if situation.status == Status.UNKNOWN and not why:
         why = _("nobody has looked since")
-    return f"{said}: {why}" if why else said
+    return _("%(said)s: %(why)s") % {"said": said, "why": why} if why else said
 
 
 def _notes(situation: Situation, now: datetime) -> list[str]:

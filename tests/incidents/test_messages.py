@@ -150,6 +150,22 @@ def test_message_is_in_the_language_of_its_channel(now, channel):
     assert read(outbox()[0]).language == "fr"
 
 
+def test_a_french_message_has_no_english_in_it(now, channel):
+    channel.language = "fr"
+    channel.save()
+
+    make_incident(now=now, title="Login is down", detail="HTTP 503, expected 200–299")
+
+    message = read(outbox()[0])
+    assert "Login est en panne" in message.title
+    assert message.text.replace("\u00a0", " ") == (
+        "Depuis 10:00:00 : HTTP 503, attendu 200–299"
+    )
+    assert [fact.label for fact in message.facts][:4] == [
+        *["Service", "Priorité", "Depuis", "Pris en charge par"]
+    ]
+
+
 def test_start_on_another_day_is_said_with_its_date(now, channel):
     make_incident(now=now, started_at=now - timedelta(days=1))
 
