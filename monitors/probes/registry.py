@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -102,14 +103,17 @@ async def run(request: ProbeRequest) -> ProbeResult:
     try:
         async with deadline:
             result = await get(request.kind).probe(request, phases)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 the edge of a probe
         if deadline.expired():
             result = failures.timed_out(timeout_s=request.timeout_s, phases=phases)
         elif (expected := failures.from_exception(exc, phases)) is not None:
             result = expected
         else:
-            logger.exception(
-                "probe of monitor %s (%s) failed", request.monitor_id, request.kind
+            logger.error(
+                "probe of monitor %s (%s) failed in our own code: %s",
+                request.monitor_id,
+                request.kind,
+                _without("".join(traceback.format_exception(exc)), request.secret),
             )
             result = failures.not_judged(
                 Reason.INTERNAL,
@@ -129,7 +133,11 @@ def _without_secret(result: ProbeResult, secret: str) -> ProbeResult:
         return result
     return replace(
         result,
-        message=result.message.replace(secret, "***"),
-        excerpt=result.excerpt.replace(secret, "***"),
-        failed_assertion=result.failed_assertion.replace(secret, "***"),
+        message=_without(result.message, secret),
+        excerpt=_without(result.excerpt, secret),
+        failed_assertion=_without(result.failed_assertion, secret),
     )
+
+
+def _without(text: str, secret: str) -> str:
+    return text.replace(secret, "***") if secret else text
