@@ -82,6 +82,11 @@ def _codename(model: type[Model], verb: str) -> str:
     return f"{model._meta.app_label}.{verb}_{model._meta.model_name}"
 
 
+FIRST_STEPS = (
+    "incidents.add_service incidents.change_priorityrule monitors.add_monitor"
+    " notifications.add_channel notifications.change_channel"
+)
+
 DECLARED: dict[str, Asks] = {
     # Pages
     "": page("incidents.view_incident monitors.view_monitor"),
@@ -151,6 +156,8 @@ DECLARED: dict[str, Asks] = {
     "api/v1/contacts/": api("notifications.view_contact"),
     "api/v1/contacts/<number:id>/": api("notifications.view_contact", on=Contact),
     **_api_of(Channel, "channels"),
+    "first-steps/": page(FIRST_STEPS),
+    **{f"first-steps/{name}/": act(FIRST_STEPS) for name in ("watch", "tell", "end")},
     # Anybody's
     "ping/<str:ping_key>": form(ANYBODY, parts={"ping_key": "k"}, may_be_missing=True),
     "ping/<str:ping_key>/": form(ANYBODY, parts={"ping_key": "k"}, may_be_missing=True),
@@ -196,6 +203,12 @@ DECLARED: dict[str, Asks] = {
     "admin/monitors/monitor/<path:object_id>/probe/": form(
         "monitors.view_monitor monitors.probe_now", on=Monitor
     ),
+    **{
+        f"admin/{model._meta.app_label}/{model._meta.model_name}/<path:object_id>/clone/": form(
+            _codename(model, "add"), on=model
+        )
+        for model in (Channel, Monitor, Threshold, MaintenanceWindow)
+    },
     "admin/monitors/threshold/try/": act("monitors.add_threshold"),
     "admin/notifications/channel/<path:object_id>/test/": form(
         "notifications.change_channel", on=Channel
@@ -230,10 +243,24 @@ ACTIONS: dict[str, dict[str, str]] = {
         "acknowledge": "incidents.change_incident",
         "resolve": "incidents.change_incident",
     },
-    "monitors.monitor": {
-        "pause": "monitors.change_monitor",
-        "resume": "monitors.change_monitor",
-    },
+    "monitors.monitor": dict.fromkeys(
+        ("pause", "resume", "edit_several"), "monitors.change_monitor"
+    ),
+    "monitors.threshold": dict.fromkeys(
+        ("enable", "disable", "edit_several"), "monitors.change_threshold"
+    ),
+    "monitors.maintenancewindow": dict.fromkeys(
+        ("enable", "disable", "edit_several"), "monitors.change_maintenancewindow"
+    ),
+    "monitors.controltarget": dict.fromkeys(
+        ("enable", "disable"), "monitors.change_controltarget"
+    ),
+    "notifications.channel": dict.fromkeys(
+        ("enable", "disable"), "notifications.change_channel"
+    ),
+    "notifications.contact": dict.fromkeys(
+        ("enable", "disable"), "notifications.change_contact"
+    ),
     "cellar.apikey": {"revoke": "cellar.change_apikey"},
     "notifications.notification": {
         "retry_selected": "notifications.change_notification",
