@@ -165,6 +165,7 @@ DATABASE_URL = env.str("DATABASE_URL", default="") or embedded_db.ensure_running
 _database: dict[str, Any] = env.db_url_config(DATABASE_URL)
 _database.update(
     {
+        "ENGINE": "t4g_portal.lib.postgres",
         # A fresh connection a request costs three quarters of a heartbeat ping.
         "CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=600),
         "CONN_HEALTH_CHECKS": True,

@@ -112,12 +112,12 @@ def test_list_keeps_the_other_filters_when_one_is_chosen(ops: Client, now):
     assert 'value="health"' in page
 
 
-def test_list_without_a_match_offers_to_show_all(ops: Client, now):
+def test_list_without_a_match_offers_to_clear_the_filters(ops: Client, now):
     make_history(now=now)
 
     words = text_of(page_of(ops, "/monitors/?q=nothing+like+it"))
 
-    assert "No monitor matches. Show all" in words
+    assert "No monitor matches. Clear the filters" in words
 
 
 @pytest.mark.parametrize(
