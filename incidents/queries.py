@@ -364,8 +364,15 @@ def _line(event: IncidentEvent) -> TimelineLine:
         sentence=timeline.sentence(event=event),
         text=timeline.words(event=event),
         who=people.name(user=event.actor) if event.actor else "",
-        via=event.get_via_display() if event.actor else "",
+        via=_via(event) if event.actor else "",
     )
+
+
+def _via(event: IncidentEvent) -> str:
+    """Say by which way somebody acted; several programs may use a person's keys."""
+    said = str(event.get_via_display())
+    key = event.data.get("key")
+    return f"{said} ({key})" if key else said
 
 
 def similar(*, incident: Incident) -> list[Incident]:

@@ -12,6 +12,7 @@ from incidents.advancing import advance_due
 from incidents.models import Incident
 from incidents.queries import Filters
 from notifications.models import Channel, Notification
+from t4g_portal.lib.history import Via, acting
 from tests.factories import (
     make_channel,
     make_monitor,
@@ -225,6 +226,18 @@ def test_monitor_that_raised_an_alert_is_linked(now):
     (line,) = queries.alerts_of(incident=incident)
 
     assert line.source_url == f"/monitors/{monitor.pk}/"
+
+
+def test_timeline_names_the_key_that_acted_for_a_person(now):
+    incident = make_incident(now=now)
+    with acting(via=Via.API, by="Deploy bot"):
+        services.acknowledge(
+            incident_id=incident.pk, user=make_user(), via="api", now=now
+        )
+
+    line = queries.timeline_of(incident=incident, limit=1).lines[0]
+
+    assert line.via == "the API (Deploy bot)"
 
 
 def test_page_costs_the_same_however_long_its_story(now, django_assert_num_queries):
