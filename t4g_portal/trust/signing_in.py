@@ -20,8 +20,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
+from t4g_portal.lib.client_address import client_address, client_network
 from t4g_portal.trust import throttle
-from t4g_portal.trust.client_address import client_address, client_network
 from t4g_portal.trust.login_form import LoginForm
 
 logger = structlog.stdlib.get_logger(__name__)

@@ -10,6 +10,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 
 from t4g_portal.lib import counting
+from t4g_portal.lib.client_address import client_network
 from t4g_portal.lib.models import ApiKey
 
 WINDOW_S = 60
@@ -49,8 +50,8 @@ def count_known(request: Request) -> Standing:
 
 def count_unknown(request: Request) -> Standing:
     """Count a request that nobody vouches for, by its address; raises TooMany."""
-    address = request.META.get("REMOTE_ADDR", "")
-    return _count("address", f"address:{address}", settings.API_REFUSALS_PER_MINUTE)
+    network = client_network(request)
+    return _count("address", f"address:{network}", settings.API_REFUSALS_PER_MINUTE)
 
 
 def _count(name: str, who: str, limit: int) -> Standing:

@@ -12,9 +12,9 @@ from django.db import connection
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from t4g_portal.lib.client_address import client_address, client_network
 from t4g_portal.models import SignInCounter
 from t4g_portal.trust import throttle
-from t4g_portal.trust.client_address import client_address, client_network
 from t4g_portal.trust.throttle import ACCOUNT, ADDRESS, DEVICE, UnableToTry
 from tests.factories import make_user
 
