@@ -6,6 +6,7 @@ then the single results of just those stretches.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -64,6 +65,18 @@ class Hours:
 
     observed: list[int] = field(default_factory=list)
     near: list[int] = field(default_factory=list)
+
+    def worth_reading(self) -> list[int]:
+        """Return the hours that are near, and after each the next with results.
+
+        That one lets go of whatever fired.
+        """
+        observed = sorted(self.observed)
+        wanted = set(self.near)
+        for hour in self.near:
+            position = bisect_right(observed, hour)
+            wanted.update(observed[position : position + 1])
+        return sorted(wanted)
 
     def stretches(self, *, window_s: int, end: float) -> list[tuple[float, float]]:
         """Return (from, to] around the hours worth a look.
@@ -176,6 +189,8 @@ def single_values(
     limit: int,
 ) -> Recorded | None:
     """Return the single values of (from, to] stretches; None when more than `limit`."""
+    if not stretches:
+        return Recorded()
     source = _SOURCES[Measure(measure)]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -236,9 +251,12 @@ class HourFigures:
         return quantile(buckets=self.buckets, counts=self.counts, q=share)
 
 
-def hourly_figures(*, monitor_id: int, span: Span) -> list[HourFigures]:
-    """Return the rollups of a monitor, in order of time."""
+def hourly_figures(
+    *, monitor_id: int, span: Span, hours: Collection[int] | None = None
+) -> list[HourFigures]:
+    """Return the rollups of a monitor, in order of time: all, or those of some hours."""
     start, end = span.moments
+    chosen = None if hours is None else [_moment(hour) for hour in hours]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -248,9 +266,10 @@ def hourly_figures(*, monitor_id: int, span: Span) -> list[HourFigures]:
                    buckets, counts
               FROM monitors_hourlyrollup
              WHERE monitor_id = %s AND hour >= %s AND hour <= %s
+                   {"" if chosen is None else "AND hour = ANY(%s)"}
              ORDER BY hour
             """,  # noqa: S608 only constants of this module go in
-            [monitor_id, start, end],
+            [monitor_id, start, end, *([] if chosen is None else [chosen])],
         )
         return [HourFigures(*row) for row in cursor.fetchall()]
 

@@ -43,7 +43,7 @@ Measure = Threshold.Measure
 TRIED = timedelta(days=30)
 # Twice that, for the values as saved, is what a reader waits for; a query that takes
 # longer is ended.
-PATIENCE_S = 1.0
+PATIENCE_S = 0.8
 _STATEMENT_MS = 1_500
 # Single values read, in all; more than that are judged by the hour.
 MAX_VALUES = 250_000
@@ -251,6 +251,8 @@ class _Trier:
             Monitor.objects.filter(pk__in=chosen).values_list("pk", "interval_s")
         )
         self._note_single_since()
+        # Finding what is near is bounded by itself, and worth nothing without this.
+        self._deadline = time.monotonic() + PATIENCE_S
         for position, key in enumerate(chosen):
             if time.monotonic() > self._deadline:
                 self._coverage.left_out_count += len(chosen) - position
@@ -312,7 +314,8 @@ class _Trier:
         if any(hour < border for hour in hours.near):
             # Checks of an hour in a row are one value there.
             replay.spec = replace(self._spec, for_count=1, for_s=0)
-            replay.run(self._hourly_looks(subject.id, border, attention))
+            wanted = [hour for hour in hours.worth_reading() if hour < border]
+            replay.run(self._hourly_looks(subject.id, wanted, border, attention))
             replay.spec = self._spec
         if values is not None:
             gaps = recorded.gaps(lines=lines)
@@ -337,14 +340,20 @@ class _Trier:
         )
 
     def _hourly_looks(
-        self, monitor_id: int, border: float, attention: Attention
+        self,
+        monitor_id: int,
+        hours: Sequence[int],
+        border: float,
+        attention: Attention,
     ) -> Iterator[Look]:
         """Look at hours of which only the figures are kept, each as one value."""
         if self._measure == Measure.FAILURES:
             return
         self._coverage.has_hourly = True
         aggregate = self._aggregate if self._window_s else _HOUR_STANDS_FOR
-        for figures in recorded.hourly_figures(monitor_id=monitor_id, span=self._span):
+        for figures in recorded.hourly_figures(
+            monitor_id=monitor_id, span=self._span, hours=hours
+        ):
             at = float(figures.hour + _HOUR_S - 1)
             value = figures.value(self._measure, aggregate)
             if at > border or value is None or not attention.is_on(at):
