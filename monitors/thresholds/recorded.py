@@ -66,16 +66,18 @@ class Hours:
     observed: list[int] = field(default_factory=list)
     near: list[int] = field(default_factory=list)
 
-    def worth_reading(self) -> list[int]:
-        """Return the hours that are near, and after each the next with results.
+    def worth_reading(self, attention: Attention) -> list[int]:
+        """Return the hours that are near, and those after it up to one that was judged.
 
         That one lets go of whatever fired.
         """
         observed = sorted(self.observed)
         wanted = set(self.near)
         for hour in self.near:
-            position = bisect_right(observed, hour)
-            wanted.update(observed[position : position + 1])
+            for position in range(bisect_right(observed, hour), len(observed)):
+                wanted.add(observed[position])
+                if attention.is_on(hour_judged_at(observed[position])):
+                    break
         return sorted(wanted)
 
     def stretches(self, *, window_s: int, end: float) -> list[tuple[float, float]]:
@@ -99,6 +101,11 @@ class Hours:
             else:
                 found.append((start, until))
         return found
+
+
+def hour_judged_at(hour: int) -> float:
+    """Return the moment that stands for an hour of which only figures are kept."""
+    return float(hour + HOUR_S - 1)
 
 
 def hours_near(

@@ -314,7 +314,7 @@ class _Trier:
         if any(hour < border for hour in hours.near):
             # Checks of an hour in a row are one value there.
             replay.spec = replace(self._spec, for_count=1, for_s=0)
-            wanted = [hour for hour in hours.worth_reading() if hour < border]
+            wanted = self._hours_to_read(hours, border, attention)
             replay.run(self._hourly_looks(subject.id, wanted, border, attention))
             replay.spec = self._spec
         if values is not None:
@@ -323,6 +323,15 @@ class _Trier:
         subject.firings = replay.finish(self._span.end)
         subject.hourly = dict(replay.peaks)
         return subject
+
+    def _hours_to_read(
+        self, hours: Hours, border: float, attention: Attention
+    ) -> list[int] | None:
+        """Return the hours before `border` whose figures may matter; None for all."""
+        if self._spec.min_sample_count > 1:
+            # The next hour may have too few to let go, and the one after it as well.
+            return None
+        return [hour for hour in hours.worth_reading(attention) if hour < border]
 
     def _looks(
         self, values: Recorded, attention: Attention, gaps: Sequence[float]
@@ -342,7 +351,7 @@ class _Trier:
     def _hourly_looks(
         self,
         monitor_id: int,
-        hours: Sequence[int],
+        hours: Sequence[int] | None,
         border: float,
         attention: Attention,
     ) -> Iterator[Look]:
@@ -354,7 +363,7 @@ class _Trier:
         for figures in recorded.hourly_figures(
             monitor_id=monitor_id, span=self._span, hours=hours
         ):
-            at = float(figures.hour + _HOUR_S - 1)
+            at = recorded.hour_judged_at(figures.hour)
             value = figures.value(self._measure, aggregate)
             if at > border or value is None or not attention.is_on(at):
                 continue
