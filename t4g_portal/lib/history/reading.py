@@ -15,6 +15,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
+from django.utils.formats import localize
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
@@ -168,7 +169,10 @@ def _special(label: str, change: dict[str, Any]) -> list[Line]:
 
 def _part(change: dict[str, Any]) -> list[Line]:
     model = apps.get_model(change["model"])
-    name = f"{capfirst(model._meta.verbose_name)} “{change['label']}”"
+    name = _("%(kind)s “%(name)s”") % {
+        "kind": capfirst(model._meta.verbose_name),
+        "name": change["label"],
+    }
     if change["operation"] == "add":
         return [Line(name, NOTHING, _("added"))]
     if change["operation"] == "delete":
@@ -204,6 +208,8 @@ def said(column: Any, value: Any) -> str:
         text = ", ".join(str(one) for one in value)
     elif isinstance(value, dict):
         text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    elif isinstance(value, float):
+        text = localize(int(value) if value.is_integer() else value)
     else:
         text = str(value)
     return text if len(text) <= _LONG else f"{text[:_LONG]}…"
