@@ -39,8 +39,9 @@ _MAX_ACCOUNTS = 5
 @login_not_required
 def login(request: HttpRequest) -> HttpResponse:
     """Show the form, or sign in; 429 with Retry-After when it is too early to try."""
-    username = request.POST.get("username", "")[:_LONGEST_NAME]
-    if request.method != "POST" or not username.strip():
+    # Without the space around it, as the form reads it: padding must not hide a name.
+    username = request.POST.get("username", "").strip()[:_LONGEST_NAME]
+    if request.method != "POST" or not username:
         return admin.site.login(request)
     now = timezone.now()
     devices = _devices(request)

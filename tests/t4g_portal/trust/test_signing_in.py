@@ -58,6 +58,12 @@ class TestAccount:
         assert PASSWORD not in body
         assert not Client().get("/").wsgi_request.user.is_authenticated
 
+    @pytest.mark.parametrize("count", [1, 147, 150, 400])
+    def test_space_around_a_name_is_no_way_around(self, user, count):
+        guess(ACCOUNT.free_count)
+
+        assert guess(1, " " * count + "zoe") == [429]
+
     def test_wait_doubles_up_to_its_longest(self, now):
         waits = []
         for _ in range(12):
