@@ -162,6 +162,12 @@ class MonitorAdmin(ManyAdmin):
     def has_probe_now_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("monitors.probe_now")
 
+    def clone_changes(self, request: HttpRequest) -> dict[str, Any]:
+        # A copy gives nobody what they could not give to a new monitor.
+        if request.user.has_perm("monitors.use_private_targets"):
+            return {}
+        return {"may_use_private_targets": False}
+
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         buttons: list[Any] = super().get_actions_detail(request, object_id)
         passive = [kind for kind in registry.kinds() if registry.get(kind).is_passive]

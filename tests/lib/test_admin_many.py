@@ -293,3 +293,16 @@ def test_clone_is_for_those_who_may_add_and_get_makes_none(client: Client):
     assert client.post(f"{LIST}{monitor.pk}/clone/").status_code == 403
     assert client.get(f"{LIST}abc/clone/").status_code in {403, 404}
     assert Monitor.objects.count() == 1
+
+
+def test_clone_gives_no_way_into_private_networks(client: Client):
+    user = make_user()
+    user.user_permissions.set(
+        Permission.objects.filter(codename__in=["view_monitor", "add_monitor"])
+    )
+    client.force_login(user)
+    monitor = make_monitor(may_use_private_targets=True)
+
+    client.post(f"{LIST}{monitor.pk}/clone/")
+
+    assert not Monitor.objects.exclude(pk=monitor.pk).get().may_use_private_targets

@@ -10,11 +10,12 @@ from django.utils.translation import gettext as _
 from t4g_portal.lib.history.tracking import parts_of, tracked
 
 
-def clone(row: Any) -> Any:
+def clone(row: Any, **changes: Any) -> Any:
     """Store a copy of a row and return it.
 
     Its name says that it is one; it is disabled, so that nothing is probed, told or
     kept quiet twice before somebody has looked. A secret belongs to its row and stays.
+    `changes`: columns in which the copy differs, such as a right its maker lacks.
     """
     of = tracked(type(row))
     with transaction.atomic():
@@ -22,6 +23,8 @@ def clone(row: Any) -> Any:
         copy.name = _free_name(row)
         if hasattr(copy, "is_enabled"):
             copy.is_enabled = False
+        for name, value in changes.items():
+            setattr(copy, name, value)
         copy.save()
         for many in of.many:
             linked = getattr(row, many.name).values_list("pk", flat=True)

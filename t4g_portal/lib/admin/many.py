@@ -150,6 +150,10 @@ class ManyAdmin(PortalAdmin):
         """Whether somebody may make a copy: who may add may."""
         return bool(self.has_add_permission(request))
 
+    def clone_changes(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the columns in which a copy by this person differs."""
+        return {}
+
     @action(  # type: ignore[untyped-decorator]
         description=_("Clone"),
         url_path="clone",
@@ -162,7 +166,7 @@ class ManyAdmin(PortalAdmin):
         row = self.get_object(request, unquote(object_id))
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
         if request.method == "POST":
-            copy = clone(row)
+            copy = clone(row, **self.clone_changes(request))
             messages.success(
                 request,
                 _("This is the copy. It is disabled until you enable it."),
