@@ -65,6 +65,13 @@ def change_monitor(
             [
                 *_kind_faults(before, values),
                 *_monitor_faults(merged, kept),
+                *validation.rerouting_faults(
+                    kind=before["kind"],
+                    old=before["options"],
+                    new=merged["options"],
+                    is_private=before["may_use_private_targets"],
+                    may_allow_private=may_allow_private,
+                ),
                 *_private_faults(
                     before["may_use_private_targets"], merged, may_allow_private
                 ),

@@ -144,6 +144,15 @@ class MonitorForm(forms.ModelForm):  # type: ignore[type-arg]
         options = self._typed_options(cleaned)
         for fault in validation.option_faults(kind=self.kind_name, options=options):
             self._blame(OPTION_PREFIX + fault.inside, fault.message)
+        if self.instance.pk is not None:
+            for fault in validation.rerouting_faults(
+                kind=self.kind_name,
+                old=self._stored_options,
+                new=options,
+                is_private=self.instance.may_use_private_targets,
+                may_allow_private=self.may_allow_private,
+            ):
+                self._blame(OPTION_PREFIX + fault.inside, fault.message)
         self.instance.options = options
         if "target" in self.fields and "target" not in self.errors:
             self._check_target(cleaned)

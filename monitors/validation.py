@@ -112,9 +112,35 @@ def moving_faults(
         )
 
 
+def rerouting_faults(
+    *,
+    kind: str,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    is_private: bool,
+    may_allow_private: bool,
+) -> Iterator[Fault]:
+    """Check a change of options that say whom a monitor talks to, as its target does."""
+    if not is_private or may_allow_private or kind not in registry.kinds():
+        return
+    for option in registry.describe_options(kind):
+        if option.is_place and old.get(option.name, option.default) != new.get(
+            option.name, option.default
+        ):
+            message = _(
+                "This monitor may reach private networks, and you may not point it"
+                " elsewhere. Ask somebody with that permission."
+            )
+            yield Fault("options", message, inside=option.name)
+
+
 def _place(target: str) -> str:
     """Return where a target sends a secret: scheme and host, or all of it."""
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        # No address at all; that is said by who checks the target itself.
+        return target
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else target
 
 

@@ -76,6 +76,7 @@ class DnsOptions:
         help=_("Host or host:port. Empty: this machine's own."),
         maximum=260,
         parse=_parse_resolver,
+        is_place=True,
     )
     expected: tuple[str, ...] = option(
         "",

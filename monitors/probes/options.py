@@ -28,7 +28,10 @@ _RANGE = re.compile(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OptionField:
-    """What a form needs to ask for one option. `default` is as a person types it."""
+    """What a form needs to ask for one option. `default` is as a person types it.
+
+    `is_place`: it says whom the probe talks to, as the target does.
+    """
 
     name: str
     type: str
@@ -38,6 +41,7 @@ class OptionField:
     default: Any
     minimum: float | None
     maximum: float | None
+    is_place: bool = False
 
 
 def option(
@@ -50,6 +54,7 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     parse: Callable[[str], Any] | None = None,
+    is_place: bool = False,
 ) -> Any:
     """A dataclass field for one option.
 
@@ -65,6 +70,7 @@ def option(
         "minimum": minimum,
         "maximum": maximum,
         "parse": parse,
+        "is_place": is_place,
     }
     if parse is not None:
         return dataclasses.field(
@@ -85,6 +91,7 @@ def describe_options(options_type: type[Any]) -> tuple[OptionField, ...]:
             default=field.metadata["typed_default"],
             minimum=field.metadata["minimum"],
             maximum=field.metadata["maximum"],
+            is_place=field.metadata["is_place"],
         )
         for field in dataclasses.fields(options_type)
     )
