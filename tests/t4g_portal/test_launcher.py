@@ -255,7 +255,10 @@ def test_whole_portal_starts_answers_and_starts_again(tmp_path: Path, free_port:
                 stderr=output,
             )
             try:
-                wait_until(lambda: process.poll() is None and answers(), timeout_s=60)
+                wait_until(
+                    lambda: process.poll() is None and has_greeted() and answers(),
+                    timeout_s=60,
+                )
                 everybody = psutil.Process(process.pid).children(recursive=True)
             finally:
                 process.terminate()
@@ -263,6 +266,10 @@ def test_whole_portal_starts_answers_and_starts_again(tmp_path: Path, free_port:
             assert exit_code == 0
             output.seek(0)
             return output.read(), everybody
+
+    def has_greeted() -> bool:
+        # Its own look at the web server may come a moment after ours.
+        return "The portal is at" in (tmp_path / "output").read_text()
 
     def answers() -> bool:
         try:
