@@ -217,7 +217,7 @@ def _lock_flapping(condition: _Condition, now: datetime) -> Incident | None:
         return None
     is_flap = escalation.is_flap(
         resolved_at=latest.resolved_at,
-        is_resolved_by_person=latest.resolved_by_id is not None,
+        is_resolved_by_person=latest.is_resolved_by_person,
         now=now,
     )
     return latest if is_flap else None

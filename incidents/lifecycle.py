@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.contrib.auth.models import User
-
 from incidents import escalation, paging, priorities, timeline
 from incidents.messages import Reason
 from incidents.models import Alert, Incident, IncidentEvent, Service
+from incidents.people import Actor
 
 Kind = IncidentEvent.Kind
 
@@ -94,9 +93,8 @@ def end(
     *,
     incident: Incident,
     now: datetime,
-    actor: User | None = None,
+    actor: Actor | None = None,
     via: str = IncidentEvent.Via.ENGINE,
-    actor_name: str = "",
     closed_alert_count: int = 0,
 ) -> None:
     """Resolve a locked, open incident and tell those who were told of it.
@@ -105,7 +103,9 @@ def end(
     """
     incident.status = Incident.Status.RESOLVED
     incident.resolved_at = now
-    incident.resolved_by = actor
+    incident.resolved_by = actor.user if actor else None
+    incident.resolved_by_contact = actor.contact if actor else None
+    incident.resolved_by_name = actor.name if actor else ""
     incident.is_untold = False
     paging.withdraw(incident=incident, reason="resolved", now=now)
     event = timeline.add(
@@ -120,7 +120,7 @@ def end(
     paging.tell_recovery(
         incident=incident,
         event=event,
-        actor=actor_name,
+        actor=actor.name if actor else "",
         not_before=now + escalation.FLAP_WINDOW if is_held_back else None,
     )
     paging.schedule(incident=incident, now=now)
@@ -132,6 +132,8 @@ def take_back(*, incident: Incident) -> None:
     incident.status = Incident.Status.TRIGGERED
     incident.acknowledged_at = None
     incident.acknowledged_by = None
+    incident.acknowledged_by_contact = None
+    incident.acknowledged_by_name = ""
 
 
 def close_alerts(*, incident: Incident, now: datetime) -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.models import User
-
 from incidents import escalation, paging, timeline
 from incidents.messages import Reason
 from incidents.models import Incident, IncidentEvent, PriorityRule
+from incidents.people import Actor
 
 
 def policy_for(*, priority: str) -> dict[str, Any]:
@@ -34,7 +33,7 @@ def change(
     incident: Incident,
     priority: str,
     now: datetime,
-    actor: User | None = None,
+    actor: Actor | None = None,
     via: str = IncidentEvent.Via.ENGINE,
 ) -> None:
     """Give a locked, open incident another priority; the caller saves it.

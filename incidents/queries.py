@@ -24,7 +24,7 @@ from django.db.models import (
 from django.db.models.expressions import CombinedExpression
 from django.urls import NoReverseMatch, reverse
 
-from incidents import paging, people, timeline
+from incidents import paging, timeline
 from incidents.messages import thread_key
 from incidents.models import Alert, Incident, IncidentEvent, Service
 from incidents.models.incident import IncidentQuerySet
@@ -363,8 +363,8 @@ def _line(event: IncidentEvent) -> TimelineLine:
         kind=event.kind,
         sentence=timeline.sentence(event=event),
         text=timeline.words(event=event),
-        who=people.name(user=event.actor) if event.actor else "",
-        via=_via(event) if event.actor else "",
+        who=event.who,
+        via=_via(event) if event.who else "",
     )
 
 

@@ -1,8 +1,9 @@
 """What people do to an incident, the same from every page, link and API.
 
 Each act locks the row, checks that the state still allows it, and writes the state,
-the timeline and the outbox in one transaction. The sentences of the errors are for
-people. All raise Incident.DoesNotExist for an unknown incident.
+the timeline and the outbox in one transaction. Whoever acts has an account (`user`), is
+a contact that answered by SMS, link, Slack or phone (`contact`), or both. The sentences
+of the errors are for people. All raise Incident.DoesNotExist for an unknown incident.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from incidents import lifecycle, paging, people, priorities, timeline
+from incidents import lifecycle, paging, priorities, timeline
 from incidents.messages import Reason
 from incidents.models import Alert, Incident, IncidentEvent
+from incidents.people import Actor
+from notifications.models import Contact
 from t4g_portal.lib.priority import Priority
 
 MAX_NOTE = 10_000
@@ -63,38 +66,56 @@ class UnableToChangePriority(UnableToAct):
     """It is resolved, or has this priority already."""
 
 
-def acknowledge(*, incident_id: int, user: User, via: str, now: datetime) -> Incident:
+def acknowledge(
+    *,
+    incident_id: int,
+    user: User | None,
+    via: str,
+    now: datetime,
+    contact: Contact | None = None,
+) -> Incident:
     """Take an incident: nobody is paged about it any more.
 
     Doing it twice changes nothing. Raises UnableToAcknowledge when it is resolved or
     somebody else has it.
     """
+    actor = Actor(user, contact)
     with _locked(incident_id) as incident:
         _refuse_resolved(incident, UnableToAcknowledge)
         if incident.status == Status.ACKNOWLEDGED:
-            if incident.acknowledged_by == user:
+            if _has(incident, actor):
                 return incident
             raise UnableToAcknowledge(
                 _("%(name)s has already acknowledged it.") % {"name": incident.holder}
             )
         incident.status = Status.ACKNOWLEDGED
         incident.acknowledged_at = now
-        incident.acknowledged_by = user
+        incident.acknowledged_by = actor.user
+        incident.acknowledged_by_contact = actor.contact
+        incident.acknowledged_by_name = actor.name
         incident.first_acknowledged_at = incident.first_acknowledged_at or now
         incident.snoozed_until = None
         incident.is_untold = False
         paging.withdraw(incident=incident, reason="acknowledged", now=now)
         timeline.add(
-            incident=incident, kind=Kind.ACKNOWLEDGED, now=now, actor=user, via=via
+            incident=incident, kind=Kind.ACKNOWLEDGED, now=now, actor=actor, via=via
         )
         return _store(incident, now)
 
 
-def unacknowledge(*, incident_id: int, user: User, via: str, now: datetime) -> Incident:
+def unacknowledge(
+    *,
+    incident_id: int,
+    user: User | None,
+    via: str,
+    now: datetime,
+    contact: Contact | None = None,
+) -> Incident:
     """Give an incident back: it is triggered again and pages at once.
 
     Raises UnableToUnacknowledge when nobody has it or it is resolved.
     """
+    actor = Actor(user, contact)
     with _locked(incident_id) as incident:
         _refuse_resolved(incident, UnableToUnacknowledge)
         if incident.status != Status.ACKNOWLEDGED:
@@ -102,13 +123,13 @@ def unacknowledge(*, incident_id: int, user: User, via: str, now: datetime) -> I
         lifecycle.take_back(incident=incident)
         incident.snoozed_until = None
         timeline.add(
-            incident=incident, kind=Kind.UNACKNOWLEDGED, now=now, actor=user, via=via
+            incident=incident, kind=Kind.UNACKNOWLEDGED, now=now, actor=actor, via=via
         )
         paging.page(
             incident=incident,
             reason=Reason.RETURNED,
             now=now,
-            actor=people.name(user=user),
+            actor=actor.name,
         )
         return _store(incident, now)
 
@@ -116,10 +137,11 @@ def unacknowledge(*, incident_id: int, user: User, via: str, now: datetime) -> I
 def resolve_incident(
     *,
     incident_id: int,
-    user: User,
+    user: User | None,
     via: str,
     now: datetime,
     even_if_firing: bool = False,
+    contact: Contact | None = None,
 ) -> Incident:
     """Declare an incident over and tell those who were told of it.
 
@@ -127,6 +149,7 @@ def resolve_incident(
     `even_if_firing`. That closes the alerts too; a condition that still holds raises
     a new incident, and pages, as soon as it is judged again.
     """
+    actor = Actor(user, contact)
     with _locked(incident_id) as incident:
         _refuse_resolved(incident, UnableToResolve)
         firing = incident.alerts.filter(status=Alert.Status.FIRING).count()
@@ -144,16 +167,21 @@ def resolve_incident(
         lifecycle.end(
             incident=incident,
             now=now,
-            actor=user,
+            actor=actor,
             via=via,
-            actor_name=people.name(user=user),
             closed_alert_count=lifecycle.close_alerts(incident=incident, now=now),
         )
         return incident
 
 
 def add_note(
-    *, incident_id: int, user: User, via: str, now: datetime, text: str
+    *,
+    incident_id: int,
+    user: User | None,
+    via: str,
+    now: datetime,
+    text: str,
+    contact: Contact | None = None,
 ) -> IncidentEvent:
     """Write a note into the timeline, of an open or a resolved incident.
 
@@ -171,7 +199,7 @@ def add_note(
         incident=Incident.objects.get(pk=incident_id),
         kind=Kind.NOTE,
         now=now,
-        actor=user,
+        actor=Actor(user, contact),
         via=via,
         text=text,
     )
@@ -212,7 +240,7 @@ def tell_public(
             incident=incident,
             kind=Kind.PUBLISHED,
             now=now,
-            actor=user,
+            actor=Actor(user),
             via=via,
             text=message,
             data={"is_public": is_public, "has_message": bool(message)},
@@ -253,7 +281,7 @@ def snooze(
             incident=incident,
             kind=Kind.SNOOZED,
             now=now,
-            actor=user,
+            actor=Actor(user),
             via=via,
             data={"until": until.isoformat()},
         )
@@ -277,7 +305,11 @@ def change_priority(
             )
         incident.is_priority_pinned = True
         priorities.change(
-            incident=incident, priority=wanted.value, now=now, actor=user, via=via
+            incident=incident,
+            priority=wanted.value,
+            now=now,
+            actor=Actor(user),
+            via=via,
         )
         return _store(incident, now)
 
@@ -291,6 +323,14 @@ def _locked(incident_id: int) -> Iterator[Incident]:
             .select_for_update(of=("self",))
             .get(pk=incident_id)
         )
+
+
+def _has(incident: Incident, actor: Actor) -> bool:
+    """Whether somebody is the one who has it; an account and its contact are one."""
+    if actor.user is not None and incident.acknowledged_by_id is not None:
+        return incident.acknowledged_by_id == actor.user.pk
+    holder = incident.acknowledged_by_contact_id
+    return actor.contact is not None and holder == actor.contact.pk
 
 
 def _store(incident: Incident, now: datetime) -> Incident:

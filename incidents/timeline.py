@@ -10,7 +10,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
@@ -18,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from incidents.models import Incident, IncidentEvent
+from incidents.people import Actor
 from t4g_portal.lib.history import acts
 from t4g_portal.lib.priority import Priority
 from t4g_portal.lib.retelling import retold
@@ -30,19 +30,21 @@ def add(
     incident: Incident,
     kind: str,
     now: datetime,
-    actor: User | None = None,
+    actor: Actor | None = None,
     via: str = IncidentEvent.Via.ENGINE,
     text: str = "",
     data: dict[str, Any] | None = None,
 ) -> IncidentEvent:
     """Append one line; it can never be changed. Of the API's it keeps the key's name."""
+    if actor is not None:
+        data = {**(data or {}), **actor.facts}
     if via == IncidentEvent.Via.API and acts.current().by:
         data = {**(data or {}), "key": acts.current().by}
     return IncidentEvent.objects.create(
         incident=incident,
         at=now,
         kind=kind,
-        actor=actor,
+        actor=actor.user if actor else None,
         via=via,
         text=text,
         data=data or {},

@@ -19,6 +19,8 @@ MAX_TEXT = 20_000
 MAX_FACTS = 50
 MAX_FACT = 2_000
 MAX_URL = 2_000
+# Three parts of an SMS in the worst alphabet.
+MAX_SHORT = 200
 
 # Neither PostgreSQL's jsonb nor UTF-8 can hold the first and the last of these.
 _UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
@@ -65,19 +67,32 @@ class Message:
     has_mention: bool = False
     # "" means PORTAL_LANGUAGE.
     language: str = ""
+    # What an SMS says, and what a voice says on the phone; empty: made from the title.
+    short: str = ""
+    spoken: str = ""
+    # Personal: whoever opens it can acknowledge as the receiver.
+    ack_url: str = ""
+    # Lets Slack and SMS offer acts on the incident; None offers none.
+    incident_id: int | None = None
+    # Stands before the title everywhere, such as "DRILL".
+    mark: str = ""
 
     def __post_init__(self) -> None:
         if self.tone not in TONES:
             raise ValueError(f"unknown tone {self.tone!r}")
         if self.priority and self.priority not in Priority.values:
             raise ValueError(f"unknown priority {self.priority!r}")
-        if self.url and not self.url.startswith(("http://", "https://")):
-            raise ValueError("a message links to http(s) only")
+        for url in (self.url, self.ack_url):
+            if url and not url.startswith(("http://", "https://")):
+                raise ValueError("a message links to http(s) only")
         object.__setattr__(self, "title", _one_line(self.title, MAX_TITLE))
         object.__setattr__(self, "text", _paragraphs(self.text, MAX_TEXT))
         object.__setattr__(self, "facts", tuple(self.facts[:MAX_FACTS]))
         object.__setattr__(self, "url", _url(self.url))
-        for name in ("url_label", "thread_key", "thread_title", "language"):
+        object.__setattr__(self, "ack_url", _url(self.ack_url))
+        object.__setattr__(self, "short", _one_line(self.short, MAX_SHORT))
+        object.__setattr__(self, "spoken", _one_line(self.spoken, MAX_TEXT))
+        for name in ("url_label", "thread_key", "thread_title", "language", "mark"):
             object.__setattr__(self, name, _one_line(getattr(self, name), MAX_TITLE))
 
     @property
@@ -86,9 +101,10 @@ class Message:
         return Priority(self.priority).short if self.priority else ""
 
     def marked(self, title: str) -> str:
-        """Put the priority before a title, unless the title names it itself."""
+        """Put mark and priority before a title, unless the title names it itself."""
         short = self.short_priority
-        return title if not short or short in title else f"{short} · {title}"
+        said = title if not short or short in title else f"{short} · {title}"
+        return f"{self.mark} · {said}" if self.mark else said
 
     @property
     def marked_title(self) -> str:

@@ -54,12 +54,16 @@ def enqueue(
     lane: int = Notification.Lane.NORMAL,
     not_before: datetime | None = None,
     expires_at: datetime | None = None,
+    method: str = "",
+    route_key: str = "",
 ) -> Notification:
     """Write one message to one destination into the outbox, in the caller's transaction.
 
     Exactly one of `channel` and `address`. A known `idempotency_key` (printable ASCII
     without spaces, ≤ 200) writes nothing and returns the row that has it. After
-    `expires_at` nobody wants it any more. Raises UnableToEnqueue, and ValueError for a
+    `expires_at` nobody wants it any more. `method` is how it gets there, where the kind
+    of the destination leaves a choice ("sms" or "voice" to a phone). `route_key` is
+    shared by the rows of one page to one person. Raises UnableToEnqueue, and ValueError for a
     malformed key or an unknown lane.
     """
     if (channel is None) == (address is None):
@@ -84,6 +88,8 @@ def enqueue(
             next_attempt_at=not_before or now,
             give_up_at=max(now, not_before or now) + GIVE_UP_AFTER,
             expires_at=expires_at,
+            method=method,
+            route_key=route_key,
         ),
         now=now,
     )

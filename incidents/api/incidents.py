@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from incidents import people, services, timeline
+from incidents import services, timeline
 from incidents.models import Alert, Incident, IncidentEvent
 from t4g_portal.lib.api import fields
 from t4g_portal.lib.api.access import Access
@@ -134,7 +134,7 @@ class EventSerializer(StrictSerializer):
             "kind": row.kind,
             "sentence": timeline.sentence(event=row),
             "text": row.text,
-            "who": people.name(user=row.actor) if row.actor else "",
+            "who": row.who,
             "via": row.via,
             "key": row.data.get("key", ""),
         }

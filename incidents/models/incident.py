@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from incidents import people
 from incidents.models.service import Service
+from notifications.models import Contact
 from t4g_portal.lib.priority import Priority
 from t4g_portal.lib.retelling import retold
 
@@ -66,6 +67,19 @@ class Incident(models.Model):
         on_delete=models.PROTECT,
         related_name="+",
     )
+    # The same for somebody without an account, and who it was in words, for whoever is
+    # deleted later.
+    acknowledged_by_contact = models.ForeignKey(
+        Contact,
+        verbose_name=_("acknowledged by contact"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    acknowledged_by_name = models.CharField(
+        max_length=150, blank=True, default="", db_default=""
+    )
     # The first human acknowledgement, kept when it is taken back: MTTA counts it.
     first_acknowledged_at = models.DateTimeField(null=True, blank=True)
     resolved_at = models.DateTimeField(_("resolved"), null=True, blank=True)
@@ -77,9 +91,35 @@ class Incident(models.Model):
         on_delete=models.PROTECT,
         related_name="+",
     )
+    resolved_by_contact = models.ForeignKey(
+        Contact,
+        verbose_name=_("resolved by contact"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    resolved_by_name = models.CharField(
+        max_length=150, blank=True, default="", db_default=""
+    )
+    # Its alerts went to this one.
+    merged_into = models.ForeignKey(
+        "self",
+        verbose_name=_("merged into"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="merged",
+    )
+    # A rehearsal: everything about it says so, and no figure counts it.
+    is_drill = models.BooleanField(_("drill"), default=False, db_default=False)
     is_flapping = models.BooleanField(_("flapping"), default=False)
     snoozed_until = models.DateTimeField(_("snoozed until"), null=True, blank=True)
     response_due_at = models.DateTimeField(_("response due"))
+    # Nobody had acknowledged by `response_due_at`; recorded once.
+    response_missed_at = models.DateTimeField(
+        _("response missed"), null=True, blank=True
+    )
     # The priority rule as it was at opening; later edits touch no running incident.
     policy = models.JSONField(default=dict)
     # Pages written so far; the number of each is part of its idempotency key.
@@ -160,14 +200,21 @@ class Incident(models.Model):
         return self.resolved_at - self.started_at if self.resolved_at else None
 
     @property
+    def is_resolved_by_person(self) -> bool:
+        """Whether somebody declared it over; otherwise its alerts ended it."""
+        return bool(self.resolved_by_id or self.resolved_by_name)
+
+    @property
     def holder(self) -> str:
         """Who has acknowledged it, by name; empty when nobody has."""
-        return people.name(user=self.acknowledged_by) if self.acknowledged_by else ""
+        return people.called(
+            user=self.acknowledged_by, written=self.acknowledged_by_name
+        )
 
     @property
     def resolver(self) -> str:
         """Who has declared it over, by name; empty when its alerts ended it."""
-        return people.name(user=self.resolved_by) if self.resolved_by else ""
+        return people.called(user=self.resolved_by, written=self.resolved_by_name)
 
 
 class IncidentEvent(models.Model):
@@ -195,6 +242,10 @@ class IncidentEvent(models.Model):
         WEB = "web", _("the web page")
         ADMIN = "admin", _("the admin")
         API = "api", _("the API")
+        LINK = "link", _("a link")
+        SLACK = "slack", _("Slack")
+        SMS = "sms", _("SMS")
+        VOICE = "voice", _("a phone call")
 
     incident = models.ForeignKey(
         Incident, on_delete=models.PROTECT, related_name="events"
@@ -224,3 +275,9 @@ class IncidentEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.incident_id} {self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def who(self) -> str:
+        """Who did it, by name; empty for the portal itself. Reads `actor`."""
+        contact = self.data.get("contact") or {}
+        return people.called(user=self.actor, written=contact.get("name", ""))

@@ -47,6 +47,15 @@ class Notification(models.Model):
         on_delete=models.PROTECT,
         related_name="notifications",
     )
+    # How it gets there, such as "sms" or "voice"; empty: as the kind of its destination.
+    method = models.CharField(
+        _("method"), max_length=20, blank=True, default="", db_default=""
+    )
+    # Shared by the rows of one page to one person: when one of them fails for good, the
+    # next of them goes out at once.
+    route_key = models.CharField(
+        max_length=150, blank=True, default="", db_default="", db_index=True
+    )
     # Says the same thing twice only if somebody asks twice; also sent to the receiver.
     idempotency_key = models.CharField(max_length=200, unique=True)
     # What it is about, such as "incident:12"; cancelling goes by it.
@@ -75,6 +84,15 @@ class Notification(models.Model):
     outcome = models.TextField(_("outcome"), blank=True)
     # What the receiver answered: message id, server's words.
     receipt = models.JSONField(_("receipt"), default=dict, blank=True)
+    # What the provider calls it; its reports name it so.
+    provider_message_id = models.CharField(
+        max_length=100, blank=True, default="", db_default="", db_index=True
+    )
+    # What became of it after the provider took it: see `receipts`.
+    delivery_status = models.CharField(
+        _("delivery"), max_length=12, blank=True, default="", db_default=""
+    )
+    delivered_at = models.DateTimeField(_("delivered"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("notification")

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from incidents import intake, services
+from incidents import intake, queries, services
 from incidents.advancing import advance_due
 from incidents.models import Alert, Incident, IncidentEvent
+from notifications.models import Contact
 from tests.factories import make_channel, make_priority_rules, make_user
 from tests.incidents.making import (
     deliver,
@@ -307,3 +308,53 @@ def test_public_that_knows_already_is_not_told_again(now, incident):
         services.tell_public(incident_id=incident.pk, **acting(now, message="m"))
 
     assert kinds(incident).count("published") == 1
+
+
+def test_contact_without_account_acknowledges_by_sms(now, incident):
+    ana = Contact.objects.create(name="Ana")
+
+    services.acknowledge(
+        incident_id=incident.pk, user=None, contact=ana, via="sms", now=now
+    )
+
+    incident = reread(incident)
+    assert (incident.status, incident.holder) == ("acknowledged", "Ana")
+    line = queries.timeline_of(incident=incident).lines[0]
+    assert (line.who, line.via) == ("Ana", "SMS")
+
+
+def test_account_and_its_contact_are_one_holder(now, incident):
+    user = make_user()
+    ana = Contact.objects.create(name="Ana", user=user)
+    services.acknowledge(incident_id=incident.pk, user=user, via="web", now=now)
+
+    services.acknowledge(
+        incident_id=incident.pk, user=user, contact=ana, via="sms", now=now
+    )
+
+    assert kinds(incident).count("acknowledged") == 1
+
+
+def test_deleted_contact_leaves_its_name(now, incident):
+    ana = Contact.objects.create(name="Ana")
+    services.acknowledge(
+        incident_id=incident.pk, user=None, contact=ana, via="link", now=now
+    )
+    services.resolve_incident(
+        incident_id=incident.pk,
+        user=None,
+        contact=ana,
+        via="link",
+        now=now,
+        even_if_firing=True,
+    )
+
+    ana.delete()
+
+    incident = reread(incident)
+    assert (incident.holder, incident.resolver) == ("Ana", "Ana")
+    assert incident.is_resolved_by_person
+    assert {line.who for line in queries.timeline_of(incident=incident).lines} == {
+        "",
+        "Ana",
+    }
