@@ -9,16 +9,14 @@ of the errors are for people. All raise Incident.DoesNotExist for an unknown inc
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from incidents import lifecycle, paging, priorities, timeline
+from incidents import acting, lifecycle, paging, priorities, timeline
+from incidents.acting import has, locked, refuse_resolved, store
 from incidents.messages import Reason
 from incidents.models import Alert, Incident, IncidentEvent
 from incidents.people import Actor
@@ -32,10 +30,8 @@ MAX_SNOOZE = timedelta(days=7)
 
 Kind = IncidentEvent.Kind
 Status = Incident.Status
-
-
-class UnableToAct(Exception):
-    """The incident's state does not allow it; the text says why and what to do."""
+# What interfaces catch.
+UnableToAct = acting.UnableToAct
 
 
 class UnableToAcknowledge(UnableToAct):
@@ -80,10 +76,10 @@ def acknowledge(
     somebody else has it.
     """
     actor = Actor(user, contact)
-    with _locked(incident_id) as incident:
-        _refuse_resolved(incident, UnableToAcknowledge)
+    with locked(incident_id) as incident:
+        refuse_resolved(incident, UnableToAcknowledge)
         if incident.status == Status.ACKNOWLEDGED:
-            if _has(incident, actor):
+            if has(incident, actor):
                 return incident
             raise UnableToAcknowledge(
                 _("%(name)s has already acknowledged it.") % {"name": incident.holder}
@@ -100,7 +96,7 @@ def acknowledge(
         timeline.add(
             incident=incident, kind=Kind.ACKNOWLEDGED, now=now, actor=actor, via=via
         )
-        return _store(incident, now)
+        return store(incident, now)
 
 
 def unacknowledge(
@@ -116,8 +112,8 @@ def unacknowledge(
     Raises UnableToUnacknowledge when nobody has it or it is resolved.
     """
     actor = Actor(user, contact)
-    with _locked(incident_id) as incident:
-        _refuse_resolved(incident, UnableToUnacknowledge)
+    with locked(incident_id) as incident:
+        refuse_resolved(incident, UnableToUnacknowledge)
         if incident.status != Status.ACKNOWLEDGED:
             raise UnableToUnacknowledge(_("Nobody has acknowledged it."))
         lifecycle.take_back(incident=incident)
@@ -131,7 +127,7 @@ def unacknowledge(
             now=now,
             actor=actor.name,
         )
-        return _store(incident, now)
+        return store(incident, now)
 
 
 def resolve_incident(
@@ -150,8 +146,8 @@ def resolve_incident(
     a new incident, and pages, as soon as it is judged again.
     """
     actor = Actor(user, contact)
-    with _locked(incident_id) as incident:
-        _refuse_resolved(incident, UnableToResolve)
+    with locked(incident_id) as incident:
+        refuse_resolved(incident, UnableToResolve)
         firing = incident.alerts.filter(status=Alert.Status.FIRING).count()
         if firing and not even_if_firing:
             raise UnableToResolve(
@@ -227,7 +223,7 @@ def tell_public(
             _("The message has %(length)d characters; %(limit)d fit. Shorten it.")
             % {"length": len(message), "limit": MAX_PUBLIC_MESSAGE}
         )
-    with _locked(incident_id) as incident:
+    with locked(incident_id) as incident:
         is_same = incident.public_message == message
         if is_same and incident.is_on_status_page == is_public:
             raise UnableToTellPublic(_("The status page says that already."))
@@ -266,8 +262,8 @@ def snooze(
     Then it pages again. One that somebody has acknowledged is triggered again at that
     moment, so that it can't be forgotten. Raises UnableToSnooze.
     """
-    with _locked(incident_id) as incident:
-        _refuse_resolved(incident, UnableToSnooze)
+    with locked(incident_id) as incident:
+        refuse_resolved(incident, UnableToSnooze)
         if until <= now:
             raise UnableToSnooze(_("That time has passed. Choose a later one."))
         if until > now + MAX_SNOOZE:
@@ -285,7 +281,7 @@ def snooze(
             via=via,
             data={"until": until.isoformat()},
         )
-        return _store(incident, now)
+        return store(incident, now)
 
 
 def change_priority(
@@ -297,8 +293,8 @@ def change_priority(
     and ValueError for an unknown priority.
     """
     wanted = Priority(priority)
-    with _locked(incident_id) as incident:
-        _refuse_resolved(incident, UnableToChangePriority)
+    with locked(incident_id) as incident:
+        refuse_resolved(incident, UnableToChangePriority)
         if incident.priority == wanted:
             raise UnableToChangePriority(
                 _("It is %(priority)s already.") % {"priority": wanted.short}
@@ -311,34 +307,4 @@ def change_priority(
             actor=Actor(user),
             via=via,
         )
-        return _store(incident, now)
-
-
-@contextmanager
-def _locked(incident_id: int) -> Iterator[Incident]:
-    """Hold the incident's row until the act has been committed."""
-    with transaction.atomic():
-        yield (
-            Incident.objects.select_related("service", "acknowledged_by")
-            .select_for_update(of=("self",))
-            .get(pk=incident_id)
-        )
-
-
-def _has(incident: Incident, actor: Actor) -> bool:
-    """Whether somebody is the one who has it; an account and its contact are one."""
-    if actor.user is not None and incident.acknowledged_by_id is not None:
-        return incident.acknowledged_by_id == actor.user.pk
-    holder = incident.acknowledged_by_contact_id
-    return actor.contact is not None and holder == actor.contact.pk
-
-
-def _store(incident: Incident, now: datetime) -> Incident:
-    paging.schedule(incident=incident, now=now)
-    incident.save()
-    return incident
-
-
-def _refuse_resolved(incident: Incident, error: type[UnableToAct]) -> None:
-    if incident.status == Status.RESOLVED:
-        raise error(_("It is already resolved."))
+        return store(incident, now)
