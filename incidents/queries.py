@@ -313,7 +313,8 @@ def told(*, incident: Incident) -> list[Told]:
 def _destination(row: Notification) -> str:
     if row.channel is not None:
         return row.channel.name
-    return row.address.contact.name if row.address is not None else ""
+    # The words stay when the person is deleted.
+    return row.address.contact.name if row.address is not None else row.receiver
 
 
 def timeline_of(*, incident: Incident, limit: int = MAX_TIMELINE) -> Timeline:

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from notifications.claiming import Claim
+from notifications.fallthrough import bring_forward
 from notifications.message import Message, UnableToReadMessage
 from notifications.models import Attempt, Notification
 from notifications.recording import Try, end, held, record
-from notifications.services import TEST_PURPOSE, refusal
+from notifications.services import refusal
 from notifications.transports.base import Destination, TransportError
 from notifications.transports.registry import transport_for
 from t4g_portal.lib.secrets import UnableToDecrypt
@@ -45,12 +47,13 @@ def prepare(*, claim: Claim, now: datetime) -> Letter | Notification.Status | No
     try:
         unwanted = _why_unwanted(row, now)
         if unwanted:
-            return end(
-                row=row,
-                status=Notification.Status.CANCELLED,
-                now=now,
-                outcome=unwanted,
-            )
+            return _end_unsent(row, now, unwanted)
+        refused = refusal(
+            row.channel, row.address, method=row.method, purpose=row.purpose
+        )
+        if refused:
+            # Wanted all the same: the next way to the person is for it to find.
+            return _end_unsent(row, now, refused, goes_on=True)
         return Letter(
             claim=claim,
             destination=_destination(row),
@@ -75,7 +78,16 @@ def _why_unwanted(row: Notification, now: datetime) -> str:
         return row.outcome or _("It was cancelled.")
     if row.expires_at is not None and row.expires_at <= now:
         return _("It expired before it could be sent.")
-    return refusal(row.channel, row.address, is_test=row.purpose == TEST_PURPOSE)
+    return ""
+
+
+def _end_unsent(
+    row: Notification, now: datetime, why: str, *, goes_on: bool = False
+) -> Notification.Status:
+    with transaction.atomic():
+        if goes_on:
+            bring_forward(route_key=row.route_key, now=now)
+        return end(row=row, status=Notification.Status.CANCELLED, now=now, outcome=why)
 
 
 def _destination(row: Notification) -> Destination:
@@ -86,7 +98,7 @@ def _destination(row: Notification) -> Destination:
             address=row.channel.address,
             secret=row.channel.secret,
         )
-    assert row.address is not None  # noqa: S101 guaranteed by the check constraint
+    assert row.address is not None  # noqa: S101 refused before otherwise
     return Destination(
         key=f"address:{row.address.pk}",
         kind=row.address.kind,

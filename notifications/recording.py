@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from notifications.backoff import retry_delay_s
 from notifications.claiming import Claim
+from notifications.fallthrough import bring_forward
 from notifications.models import Attempt, ChannelState, Notification
 
 _random = SystemRandom()
@@ -81,7 +82,10 @@ def end(
     now: datetime,
     outcome: str = "",
 ) -> Notification.Status:
-    """Close a row; an `outcome` that is written already stays unless a new one comes."""
+    """Close a row; an `outcome` that is written already stays unless a new one comes.
+
+    When it is dead, the next way to the same person is tried at once.
+    """
     row.status = status
     row.ended_at = now
     row.outcome = outcome or row.outcome
@@ -96,6 +100,8 @@ def end(
             "receipt",
         ]
     )
+    if status == Notification.Status.DEAD:
+        bring_forward(route_key=row.route_key, now=now)
     return status
 
 

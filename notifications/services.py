@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from notifications.message import Fact, Message
+from notifications.methods import DEFAULT_METHOD, methods_of, usable_methods
 from notifications.models import Address, Attempt, Channel, Notification
 from notifications.transports import registry
 from notifications.wakeup import wake_up_on_commit
@@ -23,6 +24,8 @@ GIVE_UP_AFTER = timedelta(hours=24)
 # When the process that tests a channel dies, the worker sends the test after this.
 _TEST_FALLBACK = timedelta(minutes=1)
 TEST_PURPOSE = "test"
+# A code that proves an address: the one thing that an unverified address gets.
+CODE_PURPOSE = "code"
 # It becomes a header of webhooks and mails.
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -68,7 +71,7 @@ def enqueue(
     """
     if (channel is None) == (address is None):
         raise ValueError("a notification has one channel or one address")
-    problem = refusal(channel, address)
+    problem = refusal(channel, address, method=method, purpose=purpose)
     if problem:
         # A replay of what was accepted before must not look like a refusal.
         known = Notification.objects.filter(idempotency_key=idempotency_key).first()
@@ -79,6 +82,7 @@ def enqueue(
         Notification(
             channel=channel,
             address=address,
+            receiver=_receiver(channel, address),
             message=message.to_json(),
             purpose=purpose,
             subject_key=subject_key,
@@ -136,11 +140,14 @@ def told_destinations(
     """
     rows = (
         Notification.objects.filter(subject_key=subject_key, purpose__in=purposes)
+        # Whose address was deleted since can't be reached.
+        .exclude(channel=None, address=None)
         .filter(
             Q(status__in=[Notification.Status.SENT, Notification.Status.SENDING])
+            | Q(status=Notification.Status.BUNDLED, ended_at__isnull=False)
             | Q(attempts__outcome=Attempt.Outcome.LOST)
         )
-        .select_related("channel", "address__contact")
+        .select_related("channel", "address__contact", "address__verification")
         .defer("channel__secret")
         .order_by("pk")
     )
@@ -180,7 +187,7 @@ def send_test(*, channel: Channel, now: datetime, requested_by: User) -> Notific
     It waits a minute for `delivery.deliver_one`, which shows the answer at once; the
     worker takes it after that. It is tried once.
     """
-    problem = refusal(channel, None, is_test=True)
+    problem = refusal(channel, None, purpose=TEST_PURPOSE)
     if problem:
         raise UnableToEnqueue(problem)
     key = f"test:{uuid4()}"
@@ -199,6 +206,7 @@ def send_test(*, channel: Channel, now: datetime, requested_by: User) -> Notific
     return _insert(
         Notification(
             channel=channel,
+            receiver=_receiver(channel, None),
             message=message.to_json(),
             purpose=TEST_PURPOSE,
             subject_key=f"channel:{channel.pk}",
@@ -233,25 +241,46 @@ def delete_ended(*, before: datetime, batch_size: int = 1000) -> int:
 
 
 def refusal(
-    channel: Channel | None, address: Address | None, *, is_test: bool = False
+    channel: Channel | None,
+    address: Address | None,
+    *,
+    method: str = "",
+    purpose: str = "",
 ) -> str:
-    """Say why nothing can be sent there, in words; empty when something can."""
+    """Say why nothing can be sent there, in words; empty when something can.
+
+    A test may go to a disabled channel, a code to an address that isn't verified.
+    """
     if channel is not None:
-        kind = channel.kind
-        if not channel.is_enabled and not is_test:
-            return _("The channel is disabled.")
-        if not Channel.objects.filter(_CONFIGURED, pk=channel.pk).exists():
-            return _("The channel is not configured yet.")
-    else:
-        assert address is not None  # noqa: S101 guaranteed by the check constraint
-        kind = address.kind
-        if not address.is_enabled:
-            return _("The address is disabled.")
-        if not address.contact.is_enabled:
-            return _("The contact is disabled.")
-    if not registry.is_known(kind):
-        return _("Nothing here can send to %(kind)s yet.") % {"kind": kind}
+        return _channel_refusal(channel, is_test=purpose == TEST_PURPOSE)
+    if address is None:
+        return _("The address was deleted.")
+    if not address.is_enabled:
+        return _("The address is disabled.")
+    if not address.contact.is_enabled:
+        return _("The contact is disabled.")
+    if purpose != CODE_PURPOSE and not address.is_verified:
+        return _("The address is not verified.")
+    by = method or DEFAULT_METHOD.get(address.kind, "")
+    if by not in methods_of(kind=address.kind, usable=usable_methods()):
+        return _("Nothing here can send to %(kind)s yet.") % {"kind": address.kind}
     return ""
+
+
+def _channel_refusal(channel: Channel, *, is_test: bool) -> str:
+    if not channel.is_enabled and not is_test:
+        return _("The channel is disabled.")
+    if not Channel.objects.filter(_CONFIGURED, pk=channel.pk).exists():
+        return _("The channel is not configured yet.")
+    if not registry.is_known(channel.kind):
+        return _("Nothing here can send to %(kind)s yet.") % {"kind": channel.kind}
+    return ""
+
+
+def _receiver(channel: Channel | None, address: Address | None) -> str:
+    if address is not None:
+        return f"{address.contact.name} ({address.value})"
+    return str(channel)
 
 
 def _insert(row: Notification, *, now: datetime) -> Notification:

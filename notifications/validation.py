@@ -13,18 +13,25 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
+import phonenumbers
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
 from notifications.models.channel import channel_kinds
-from notifications.models.contact import address_kinds
+from notifications.models.contact import MAX_DELAY_S, address_kinds, method_kinds
 
 MAX_RECIPIENTS = 20
 SECRET_PREFIX = "whsec_"  # noqa: S105 the prefix of Standard Webhooks secrets
 # Standard Webhooks 1.0.0, "Signature scheme": between 192 and 512 bits.
 MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64
-_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
+# Member ids of Slack: U for people of a workspace, W for those of an Enterprise grid.
+_SLACK_USER = re.compile(r"[UW][A-Z0-9]{5,20}")
+# Calls to these cost the caller, or reach nobody in particular.
+_COSTLY = {
+    phonenumbers.PhoneNumberType.PREMIUM_RATE,
+    phonenumbers.PhoneNumberType.SHARED_COST,
+}
 
 
 def recipients(address: str) -> list[str]:
@@ -72,18 +79,45 @@ def missing_fields(*, kind: str, address: str, has_secret: bool) -> dict[str, st
     return missing
 
 
+def normal_value(*, kind: str, value: str) -> str:
+    """Return an address as it is stored, as far as it can be read.
+
+    Phone numbers in E.164, the domain of an e-mail address in lowercase, Slack ids in
+    capitals. What makes no sense comes back as it is, for `validate_address` to refuse.
+    """
+    value = value.strip()
+    if kind == "phone":
+        number = _phone_number(value)
+        if number is not None:
+            form = phonenumbers.PhoneNumberFormat.E164
+            return str(phonenumbers.format_number(number, form))
+    elif kind == "email":
+        local, at, domain = value.rpartition("@")
+        return f"{local}{at}{domain.lower()}"
+    elif kind == "slack":
+        return value.upper()
+    return value
+
+
 def validate_address(*, kind: str, value: str) -> dict[str, str]:
-    """Check one person's address of a kind."""
+    """Check one person's address of a kind, in its stored form."""
     if kind not in dict(address_kinds()):
         known = ", ".join(name for name, _label in address_kinds())
         return {"kind": _("Unknown kind. Known are: %(known)s.") % {"known": known}}
-    if kind == "email" and not _is_email(value):
-        return {"value": _("Enter one e-mail address, such as ana@example.org.")}
-    if kind == "phone" and not _PHONE.fullmatch(value):
-        return {
-            "value": _("Enter the number with its country code, such as +33612345678.")
-        }
-    return {}
+    check = {"email": _email_problem, "phone": _phone_problem, "slack": _slack_problem}
+    problem = check[kind](value)
+    return {"value": problem} if problem else {}
+
+
+def validate_rule(*, method: str, delay_s: int) -> dict[str, str]:
+    """Check how a person wishes to be told."""
+    problems = {}
+    if method not in dict(method_kinds()):
+        known = ", ".join(name for name, _label in method_kinds())
+        problems["method"] = _("Unknown. Known are: %(known)s.") % {"known": known}
+    if not 0 <= delay_s <= MAX_DELAY_S:
+        problems["delay_s"] = _("Give 0 to %(most)d seconds.") % {"most": MAX_DELAY_S}
+    return problems
 
 
 def validate_time_zone(*, time_zone: str) -> dict[str, str]:
@@ -128,6 +162,44 @@ def _is_email(value: str) -> bool:
     except (ValidationError, UnicodeError):
         return False
     return True
+
+
+def _email_problem(value: str) -> str:
+    if not _is_email(value):
+        return _("Enter one e-mail address, such as ana@example.org.")
+    return ""
+
+
+def _phone_problem(value: str) -> str:
+    number = _phone_number(value)
+    # Lengths only: lists of number ranges age, and the code proves that it rings.
+    if number is None or not phonenumbers.is_possible_number(number):
+        return _("Enter the number with its country code, such as +33612345678.")
+    if phonenumbers.number_type(number) in _COSTLY:
+        return _("Enter a number that costs no more than a usual call.")
+    if value != normal_value(kind="phone", value=value):
+        return _("Write the number without blanks, such as +33612345678.")
+    return ""
+
+
+def _slack_problem(value: str) -> str:
+    if _SLACK_USER.fullmatch(value):
+        return ""
+    return _(
+        "Enter the member ID, such as U012AB3CD: in Slack, open the profile, then ⋮ "
+        "and Copy member ID."
+    )
+
+
+def _phone_number(value: str) -> phonenumbers.PhoneNumber | None:
+    """Read a number with its country code; a national one could be anybody's."""
+    if not value.startswith("+"):
+        return None
+    try:
+        number = phonenumbers.parse(value, None)
+    except phonenumbers.NumberParseException:
+        return None
+    return None if number.extension else number
 
 
 def _check_email(address: str, secret: str) -> dict[str, str]:

@@ -59,6 +59,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "monitors.heartbeatping":         ("v",     "v",     "",      "v"),
     "notifications.contact":          ("vacd",  "v",     "",      "v"),
     "notifications.address":          ("vacd",  "v",     "",      "v"),
+    "notifications.personalrule":     ("vacd",  "v",     "",      "v"),
     "notifications.channel":          ("vacd",  "v",     "",      "v"),
     "notifications.notification":     ("vc",    "v",     "",      "v"),
     "notifications.attempt":          ("v",     "v",     "",      "v"),

@@ -12,7 +12,7 @@ from monitors.models import (
     Monitor,
     Threshold,
 )
-from notifications.models import Address, Channel, Contact
+from notifications.models import Address, Channel, Contact, PersonalRule
 from t4g_portal.lib.history import track
 from t4g_portal.lib.models import ApiKey
 
@@ -29,6 +29,7 @@ def track_configuration() -> None:
     track(ControlTarget)
     track(Contact)
     track(Address, part_of="contact")
+    track(PersonalRule, part_of="contact")
     track(Channel)
     track(User, secrets={"password"}, left_out={"last_login", "date_joined"})
     track(Group)

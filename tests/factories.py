@@ -8,10 +8,11 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission, User
+from django.utils import timezone
 
 from incidents.models import PriorityRule, Service
 from monitors.models import Monitor
-from notifications.models import Channel, Contact
+from notifications.models import Address, AddressVerification, Channel, Contact
 from t4g_portal.lib.priority import Priority
 from t4g_portal.roles import permissions_of
 
@@ -52,6 +53,20 @@ def _permissions(names: Iterable[str]) -> list[Permission]:
 def make_contact(**values: Any) -> Contact:
     values.setdefault("name", f"Contact {next(_numbers)}")
     return Contact.objects.create(**values)
+
+
+def make_address(*, is_verified: bool = True, **values: Any) -> Address:
+    """A verified e-mail address of a new contact unless told otherwise."""
+    if "contact" not in values:
+        values["contact"] = make_contact()
+    values.setdefault("kind", "email")
+    values.setdefault("value", f"person{next(_numbers)}@example.org")
+    address = Address.objects.create(**values)
+    if is_verified:
+        AddressVerification.objects.create(
+            address=address, verified_value=address.value, verified_at=timezone.now()
+        )
+    return address
 
 
 def make_channel(**values: Any) -> Channel:

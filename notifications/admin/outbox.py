@@ -37,6 +37,7 @@ _STATUS_SIGNS = {
     Status.SENT: ("success", "check"),
     Status.DEAD: ("danger", "error"),
     Status.CANCELLED: ("default", "block"),
+    Status.BUNDLED: ("success", "stacks"),
 }
 
 
@@ -92,13 +93,12 @@ class NotificationAdmin(LookOnlyAdmin):
         "next_try",
     ]
     list_filter = ["status", PurposeFilter, "lane", "channel"]
-    list_select_related = ["channel", "address__contact"]
+    list_select_related = ["channel"]
     search_fields = [
         "subject_key",
         "idempotency_key",
         "outcome",
-        "channel__name",
-        "address__value",
+        "receiver",
         "message__title",
     ]
     ordering = ["-queued_at", "-pk"]
@@ -141,9 +141,7 @@ class NotificationAdmin(LookOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
         queryset: QuerySet[Notification] = super().get_queryset(request)
-        return queryset.select_related("channel", "address__contact").defer(
-            "channel__secret"
-        )
+        return queryset.select_related("channel", "address").defer("channel__secret")
 
     def get_urls(self) -> list[URLPattern]:
         mail = path(
@@ -193,10 +191,8 @@ class NotificationAdmin(LookOnlyAdmin):
 
     @admin.display(description=_("to"))
     def destination(self, notification: Notification) -> str:
-        if notification.address is not None:
-            contact = notification.address.contact.name
-            return f"{contact} ({notification.address.value})"
-        return str(notification.channel)
+        # An older version of the portal wrote no words.
+        return notification.receiver or str(notification.channel or "–")
 
     @admin.display(description=_("queued"), ordering="queued_at")
     def queued_ago(self, notification: Notification) -> str:

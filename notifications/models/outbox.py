@@ -14,7 +14,8 @@ class Notification(models.Model):
     """One message to one destination; written in the transaction that wants it sent.
 
     queued → sending (leased) → sent, or back to queued after a temporary failure, or
-    dead after a permanent one; cancelled when nobody wants it any more.
+    dead after a permanent one; cancelled when nobody wants it any more; bundled when
+    another one carries it: that one's fate is then its own.
     """
 
     class Status(models.TextChoices):
@@ -23,6 +24,7 @@ class Notification(models.Model):
         SENT = "sent", _("Sent")
         DEAD = "dead", _("Not delivered")
         CANCELLED = "cancelled", _("Cancelled")
+        BUNDLED = "bundled", _("Told with others")
 
     class Lane(models.IntegerChoices):
         """A page never waits behind a digest."""
@@ -44,8 +46,13 @@ class Notification(models.Model):
         verbose_name=_("address"),
         null=True,
         blank=True,
-        on_delete=models.PROTECT,
+        # What was said to somebody stays when the person goes: see `receiver`.
+        on_delete=models.SET_NULL,
         related_name="notifications",
+    )
+    # Who gets it where, in words, as it was when this was written.
+    receiver = models.CharField(
+        _("to"), max_length=400, blank=True, default="", db_default=""
     )
     # How it gets there, such as "sms" or "voice"; empty: as the kind of its destination.
     method = models.CharField(
@@ -76,6 +83,15 @@ class Notification(models.Model):
     cancel_requested_at = models.DateTimeField(
         _("cancel requested"), null=True, blank=True
     )
+    # The one that carries it, and says so in a line of its own.
+    bundled_into = models.ForeignKey(
+        "self",
+        verbose_name=_("told with"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="bundled",
+    )
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)
     attempt_count = models.PositiveIntegerField(_("attempts"), default=0)
@@ -99,13 +115,20 @@ class Notification(models.Model):
         verbose_name_plural = _("notifications")
         constraints = [
             models.CheckConstraint(
-                condition=Q(channel__isnull=False, address__isnull=True)
-                | Q(channel__isnull=True, address__isnull=False),
+                # Neither: its address was deleted since.
+                condition=Q(channel__isnull=True) | Q(address__isnull=True),
                 name="notifications_notification_one_destination",
             ),
             models.CheckConstraint(
                 condition=Q(
-                    status__in=["queued", "sending", "sent", "dead", "cancelled"]
+                    status__in=[
+                        "queued",
+                        "sending",
+                        "sent",
+                        "dead",
+                        "cancelled",
+                        "bundled",
+                    ]
                 ),
                 name="notifications_notification_status_known",
             ),
@@ -118,6 +141,12 @@ class Notification(models.Model):
                 name="notifications_due",
             ),
             models.Index(fields=["-queued_at"], name="notifications_recent"),
+            # bundling: what somebody was told in the last minutes
+            models.Index(
+                fields=["address", "-ended_at"],
+                condition=Q(address__isnull=False),
+                name="notifications_told_lately",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from notifications import claiming, services
 from notifications.delivery import deliver_due, deliver_one, try_channel
-from notifications.models import Address, Attempt, Channel, ChannelState, Notification
+from notifications.models import Attempt, Channel, ChannelState, Notification
 from notifications.recording import Try, record
 from notifications.tasks import deliver
 from t4g_portal.lib.models import LoopCycle
-from tests.factories import make_channel, make_contact, make_user
+from tests.factories import make_address, make_channel, make_user
 from tests.notifications.making import (
     details,
     make_notification,
@@ -50,9 +50,7 @@ def test_a_due_message_is_sent_once_and_its_receipt_kept(now, slack):
 
 
 def test_a_personal_address_is_delivered_too(now, mail_host):
-    address = Address.objects.create(
-        contact=make_contact(), kind="email", value="ana@example.org"
-    )
+    address = make_address(value="ana@example.org")
     row = make_notification(now=now, address=address)
 
     deliver_due(now=now)

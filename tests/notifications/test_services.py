@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from celery import current_app
 from django.db import IntegrityError, connection, transaction
 
 from notifications import claiming, services, wakeup
-from notifications.models import Address, Attempt, Channel, Notification
+from notifications.models import Attempt, Channel, Notification
 from notifications.services import UnableToEnqueue, UnableToRetry
-from tests.factories import make_channel, make_contact, make_user
+from tests.factories import make_address, make_channel, make_contact, make_user
 from tests.notifications.making import (
     make_message,
     make_notification,
@@ -23,13 +22,6 @@ from tests.notifications.making import (
 
 pytestmark = pytest.mark.django_db
 Status = Notification.Status
-
-
-def make_address(**values: Any) -> Address:
-    values.setdefault("contact", make_contact())
-    values.setdefault("kind", "email")
-    values.setdefault("value", "ana@example.org")
-    return Address.objects.create(**values)
 
 
 def test_a_known_key_writes_nothing_and_returns_the_row(now):
@@ -89,7 +81,9 @@ def test_a_disabled_person_or_address_is_refused(now):
     old = make_address(is_enabled=False)
     phone = make_address(kind="phone", value="+33612345678")
 
-    for address in (away, old, phone):
+    unproved = make_address(is_verified=False)
+
+    for address in (away, old, phone, unproved):
         with pytest.raises(UnableToEnqueue):
             make_notification(now=now, address=address)
 
@@ -310,8 +304,9 @@ def test_a_broker_that_is_down_fails_nobody_and_is_left_alone_for_a_while(
     assert Notification.objects.count() == 2
 
 
-def test_the_outbox_refuses_a_row_without_or_with_two_destinations(now):
+def test_the_outbox_refuses_a_row_with_two_destinations(now):
+    """One without any is what a deleted address leaves behind."""
     row = make_notification(now=now)
     with pytest.raises(IntegrityError), transaction.atomic():
-        Notification.objects.filter(pk=row.pk).update(channel=None)
+        Notification.objects.filter(pk=row.pk).update(address=make_address())
     assert connection.is_usable()

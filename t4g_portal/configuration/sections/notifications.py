@@ -1,4 +1,4 @@
-"""Contacts with their addresses, and channels."""
+"""Contacts with their addresses and rules, and channels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from django.utils.translation import gettext as _
 
 from notifications import validation
-from notifications.models import Address, Channel, Contact
+from notifications.models import Address, Channel, Contact, PersonalRule
 from t4g_portal.configuration.tables import (
     Candidate,
     Fault,
@@ -27,6 +27,10 @@ def _check_contact(candidate: Candidate) -> Iterator[Fault]:
         )
         for column, message in found.items():
             yield Fault(column, message, part="addresses", index=index)
+    for index, rule in enumerate(candidate.parts["rules"]):
+        wrong = validation.validate_rule(method=rule["method"], delay_s=rule["delay_s"])
+        for column, message in wrong.items():
+            yield Fault(column, message, part="rules", index=index)
 
 
 def _check_channel(candidate: Candidate) -> Iterator[Fault]:
@@ -50,7 +54,7 @@ CONTACTS = Section(
     name="contacts",
     model=Contact,
     key=("name",),
-    columns=columns(Contact, "name language time_zone is_enabled"),
+    columns=columns(Contact, "name language time_zone is_enabled is_catch_all"),
     # Accounts are no configuration: another portal has other people.
     left_out=frozenset({"user"}),
     parts=(
@@ -60,6 +64,14 @@ CONTACTS = Section(
             parent="contact",
             key=("kind", "value"),
             columns=columns(Address, "kind value is_enabled"),
+            left_out=frozenset(),
+        ),
+        Part(
+            name="rules",
+            model=PersonalRule,
+            parent="contact",
+            key=("priority", "method"),
+            columns=columns(PersonalRule, "priority method delay_s"),
             left_out=frozenset(),
         ),
     ),
