@@ -95,9 +95,18 @@ def _highest_so_far(incident: Incident) -> str:
 
 
 def build(
-    *, story: Story, language: str, is_first_in_thread: bool, has_mention: bool
+    *,
+    story: Story,
+    language: str,
+    is_first_in_thread: bool,
+    has_mention: bool,
+    ack_url: str = "",
 ) -> Message:
-    """Write the message in `language`; empty takes the portal's."""
+    """Write the message in `language`; empty takes the portal's.
+
+    `ack_url` is the receiver's own link (`inbound.links`); what several people read has
+    none.
+    """
     language = language or settings.PORTAL_LANGUAGE
     incident = story.incident
     with translation.override(language), timezone.override(_zone(story.service)):
@@ -114,6 +123,7 @@ def build(
             thread_title=_name(story, story.thread_priority),
             has_mention=has_mention,
             language=language,
+            ack_url=ack_url,
         )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from notifications.message import Message
 from notifications.models import Notification
 from notifications.transports import email, slack, webhook
 from notifications.transports.base import Destination
+from t4g_portal.lib.logs.scrubbing import scrub
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Preview:
 
 def preview(*, notification: Notification) -> Preview:
     """Draw a stored notification; raises message.UnableToReadMessage."""
-    message = Message.from_json(notification.message)
+    message = _without_links_to_act(Message.from_json(notification.message))
     channel, address = notification.channel, notification.address
     kind = channel.kind if channel else address.kind if address else ""
     if kind == "email":
@@ -47,3 +48,8 @@ def preview(*, notification: Notification) -> Preview:
     )
     text = json.dumps(sent, indent=2, ensure_ascii=False)
     return Preview(message=message, subject="", text=text, html="")
+
+
+def _without_links_to_act(message: Message) -> Message:
+    """Leave out what acts in the receiver's name: others read this too."""
+    return replace(message, ack_url=scrub(message.ack_url), short=scrub(message.short))

@@ -17,6 +17,7 @@ handler500 = "t4g_portal.errors.server_error"
 urlpatterns = [
     path("", views.home, name="home"),
     path("", include("monitors.urls")),
+    path("", include("incidents.inbound.urls")),
     path("incidents/", include("incidents.urls")),
     path("", include("t4g_portal.public.urls")),
     path("first-steps/", include("t4g_portal.first_run.urls")),

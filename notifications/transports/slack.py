@@ -74,20 +74,32 @@ def payload(message: Message) -> dict[str, Any]:
 
 def _closing(message: Message) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
-    if message.url and len(message.url) <= MAX_URL:
-        label = message.url_label or _("Open in the portal")
-        button = {
-            "type": "button",
-            "action_id": "open",
-            "text": {"type": "plain_text", "text": _fit(label, MAX_BUTTON)},
-            "url": message.url,
-        }
+    buttons = _links(message)
+    if buttons:
         if message.tone == "alarm":
-            button["style"] = "primary"
-        blocks.append({"type": "actions", "elements": [button]})
+            buttons[0]["style"] = "primary"
+        blocks.append({"type": "actions", "elements": buttons})
     origin = _("%(name)s operations portal") % {"name": settings.PORTAL_NAME}
     context = _mrkdwn(_fit(origin, MAX_BUTTON))
     return [*blocks, {"type": "context", "elements": [context]}]
+
+
+def _links(message: Message) -> list[dict[str, Any]]:
+    """Return the buttons that lead to pages, the one that matters most first."""
+    label = message.url_label or _("Open in the portal")
+    return [
+        {
+            "type": "button",
+            "action_id": action_id,
+            "text": {"type": "plain_text", "text": _fit(said, MAX_BUTTON)},
+            "url": url,
+        }
+        for action_id, said, url in (
+            ("acknowledge", _("Acknowledge"), message.ack_url),
+            ("open", label, message.url),
+        )
+        if url and len(url) <= MAX_URL
+    ]
 
 
 def _fact_sections(facts: Iterable[Fact], budget: int) -> list[dict[str, Any]]:

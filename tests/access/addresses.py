@@ -159,6 +159,7 @@ DECLARED: dict[str, Asks] = {
     "first-steps/": page(FIRST_STEPS),
     **{f"first-steps/{name}/": act(FIRST_STEPS) for name in ("watch", "tell", "end")},
     # Anybody's
+    "a/<str:token>": form(ANYBODY, parts={"token": "t"}, may_be_missing=True),
     "ping/<str:ping_key>": form(ANYBODY, parts={"ping_key": "k"}, may_be_missing=True),
     "ping/<str:ping_key>/": form(ANYBODY, parts={"ping_key": "k"}, may_be_missing=True),
     "ping/<str:ping_key>/<str:action>": form(

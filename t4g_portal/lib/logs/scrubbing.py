@@ -36,6 +36,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             rf"\1/{HIDDEN}",
         ),
         (r"(/ping/)[^\s/?\"'<>]+", rf"\1{HIDDEN}"),
+        # The link with which somebody acknowledges.
+        (r"(/a/)\d+-\d+\.[\w.]+", rf"\1{HIDDEN}"),
         # Keys of our own API, Slack's and others' tokens, signed tokens.
         (r"\b(t4g_[A-Za-z0-9]+)_[\w-]{16,}", rf"\1_{HIDDEN}"),
         (r"\bxox[a-z]-[\w-]{8,}", HIDDEN),

@@ -1,0 +1,86 @@
+"""One act of one person, whichever way it came in; the answer is a sentence for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from django.utils.translation import gettext as _
+
+from incidents import services
+from incidents.messages import thread_key
+from incidents.models import Incident
+from notifications.models import Contact, Notification
+
+PERMISSION = "incidents.change_incident"
+
+
+class Act(StrEnum):
+    """What somebody may do without opening the portal."""
+
+    ACKNOWLEDGE = "ack"
+    RESOLVE = "resolve"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of it; `text` is in the active language."""
+
+    is_done: bool
+    text: str
+
+
+def perform(
+    *, act: Act, incident: Incident, contact: Contact, via: str, now: datetime
+) -> Answer:
+    """Act as a contact, in the name of their account where they have one."""
+    problem = refusal(contact=contact, incident=incident)
+    if problem:
+        return Answer(is_done=False, text=problem)
+    do, done = _ACTS[act]
+    try:
+        do(
+            incident_id=incident.pk,
+            user=contact.user,
+            contact=contact,
+            via=via,
+            now=now,
+        )
+    except services.UnableToAct as error:
+        return Answer(is_done=False, text=str(error))
+    return Answer(is_done=True, text=done())
+
+
+def refusal(*, contact: Contact, incident: Incident) -> str:
+    """Say why somebody may not act; empty when they may. Two queries at most.
+
+    Whoever was paged about it may, and whoever's account may. An account that was
+    switched off may nothing.
+    """
+    user = contact.user
+    if not contact.is_enabled or (user is not None and not user.is_active):
+        return _("You are switched off in the portal. Ask an administrator.")
+    if user is not None and user.has_perm(PERMISSION):
+        return ""
+    was_paged = Notification.objects.filter(
+        subject_key=thread_key(incident=incident), address__contact=contact
+    )
+    if was_paged.exists():
+        return ""
+    return _("You may not act on this incident. Ask an administrator.")
+
+
+def _acknowledged() -> str:
+    return _("Acknowledged. Nobody is paged about it any more.")
+
+
+def _resolved() -> str:
+    return _("Resolved.")
+
+
+_ACTS: dict[Act, tuple[Callable[..., object], Callable[[], str]]] = {
+    Act.ACKNOWLEDGE: (services.acknowledge, _acknowledged),
+    Act.RESOLVE: (services.resolve_incident, _resolved),
+}
