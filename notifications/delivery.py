@@ -29,7 +29,7 @@ from django.utils.translation import get_language, override
 
 from notifications.claiming import Claim, claim_due, claim_one
 from notifications.letters import Letter, prepare, send
-from notifications.models import Channel, Notification
+from notifications.models import Address, Channel, Notification
 from notifications.recording import Try, record
 from notifications.services import send_test
 
@@ -265,6 +265,17 @@ def try_channel(*, channel: Channel, now: datetime, requested_by: User) -> Notif
     Raises services.UnableToEnqueue when the channel isn't configured.
     """
     test = send_test(channel=channel, now=now, requested_by=requested_by)
+    return deliver_one(notification=test, now=now)
+
+
+def try_address(
+    *, address: Address, method: str, now: datetime, requested_by: User
+) -> Notification:
+    """Send a test message to somebody now and return it as it is afterwards.
+
+    Raises services.UnableToEnqueue when nothing may or can be sent there.
+    """
+    test = send_test(address=address, method=method, now=now, requested_by=requested_by)
     return deliver_one(notification=test, now=now)
 
 

@@ -17,9 +17,10 @@ from notifications.fallthrough import bring_forward
 from notifications.message import Message, UnableToReadMessage
 from notifications.models import Attempt, Notification
 from notifications.recording import Try, end, held, record
-from notifications.services import refusal
+from notifications.services import CODE_PURPOSE, refusal
 from notifications.transports.base import Destination, TransportError
 from notifications.transports.registry import transport_for
+from notifications.verifying import with_code
 from t4g_portal.lib.secrets import UnableToDecrypt
 
 logger = logging.getLogger(__name__)
@@ -54,10 +55,15 @@ def prepare(*, claim: Claim, now: datetime) -> Letter | Notification.Status | No
         if refused:
             # Wanted all the same: the next way to the person is for it to find.
             return _end_unsent(row, now, refused, goes_on=True)
+        message: Message | None = Message.from_json(row.message)
+        if message is not None and row.purpose == CODE_PURPOSE:
+            message = with_code(notification=row, message=message)
+        if message is None:
+            return _end_unsent(row, now, _("The code counts no more."))
         return Letter(
             claim=claim,
             destination=_destination(row),
-            message=Message.from_json(row.message),
+            message=message,
             idempotency_key=row.idempotency_key,
         )
     except UnableToDecrypt:

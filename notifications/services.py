@@ -181,36 +181,49 @@ def retry(*, notification: Notification, now: datetime) -> None:
     wake_up_on_commit()
 
 
-def send_test(*, channel: Channel, now: datetime, requested_by: User) -> Notification:
-    """Queue a test message to a channel, enabled or not; raises UnableToEnqueue.
+def send_test(
+    *,
+    channel: Channel | None = None,
+    address: Address | None = None,
+    method: str = "",
+    now: datetime,
+    requested_by: User,
+) -> Notification:
+    """Queue a test message to a channel, enabled or not, or to a verified address.
 
     It waits a minute for `delivery.deliver_one`, which shows the answer at once; the
-    worker takes it after that. It is tried once.
+    worker takes it after that. It is tried once. Raises UnableToEnqueue.
     """
-    problem = refusal(channel, None, purpose=TEST_PURPOSE)
+    problem = refusal(channel, address, method=method, purpose=TEST_PURPOSE)
     if problem:
         raise UnableToEnqueue(problem)
-    key = f"test:{uuid4()}"
-    with override(channel.language or settings.PORTAL_LANGUAGE):
+    receiver = _receiver(channel, address)
+    language = _language(channel, address)
+    with override(language):
         message = Message(
             title=_("Test message"),
-            text=_("If you can read this, the channel works. There is nothing to do."),
+            text=_("If you can read this, the channel works. There is nothing to do.")
+            if channel is not None
+            else _("If you get this, alerts reach you here. There is nothing to do."),
             facts=(
-                Fact(label=_("Channel"), value=channel.name),
+                Fact(label=_("Channel") if channel else _("To"), value=receiver),
                 Fact(label=_("Sent by"), value=requested_by.get_username()),
             ),
             url=settings.PORTAL_URL,
             url_label=_("Open the portal"),
-            language=channel.language or settings.PORTAL_LANGUAGE,
+            language=language,
         )
+    about = f"channel:{channel.pk}" if channel else f"address:{address and address.pk}"
     return _insert(
         Notification(
             channel=channel,
-            receiver=_receiver(channel, None),
+            address=address,
+            method=method,
+            receiver=receiver,
             message=message.to_json(),
             purpose=TEST_PURPOSE,
-            subject_key=f"channel:{channel.pk}",
-            idempotency_key=key,
+            subject_key=about,
+            idempotency_key=f"test:{uuid4()}",
             lane=Notification.Lane.NORMAL,
             queued_at=now,
             next_attempt_at=now + _TEST_FALLBACK,
@@ -230,6 +243,7 @@ def delete_ended(*, before: datetime, batch_size: int = 1000) -> int:
             Notification.Status.SENT,
             Notification.Status.DEAD,
             Notification.Status.CANCELLED,
+            Notification.Status.BUNDLED,
         ],
         ended_at__lt=before,
     ).order_by("pk")
@@ -275,6 +289,11 @@ def _channel_refusal(channel: Channel, *, is_test: bool) -> str:
     if not registry.is_known(channel.kind):
         return _("Nothing here can send to %(kind)s yet.") % {"kind": channel.kind}
     return ""
+
+
+def _language(channel: Channel | None, address: Address | None) -> str:
+    own = channel.language if channel else address.contact.language if address else ""
+    return own or settings.PORTAL_LANGUAGE
 
 
 def _receiver(channel: Channel | None, address: Address | None) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from t4g_portal.lib.history.acts import HistoryMiddleware, Via, acting
-from t4g_portal.lib.history.tracking import is_tracked, track, tracked_models
+from t4g_portal.lib.history.tracking import is_tracked, note, track, tracked_models
 
 __all__ = [
     "HistoryMiddleware",
     "Via",
     "acting",
     "is_tracked",
+    "note",
     "track",
     "tracked_models",
 ]

@@ -123,6 +123,11 @@ def without_secrets(model: Model) -> models.QuerySet[Any]:
     return model._base_manager.defer(*hidden)
 
 
+def note(*, row: models.Model, fields: dict[str, Any]) -> None:
+    """Write into a tracked row's history what is stored elsewhere: name → [old, new]."""
+    _write(_registry[type(row)], row, LogEntry.Action.UPDATE, fields)
+
+
 # --- Receivers ------------------------------------------------------------------------
 
 
