@@ -15,7 +15,7 @@ from incidents.oncall.plan import Away, Layer, Plan, Shift, Why, WhyKind
 
 # No answer looks further than this for the end of a gap or for who is next.
 HORIZON = timedelta(days=400)
-_INSTANT = timedelta(microseconds=1)
+INSTANT = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 
 Span = tuple[datetime, datetime]
@@ -54,7 +54,7 @@ def shifts(plan: Plan, start: datetime, end: datetime) -> tuple[Shift, ...]:
 
 def on_call_at(plan: Plan, at: datetime) -> Shift:
     """Return the whole shift at an instant; a gap is looked at for 400 days each way."""
-    (point,) = shifts(plan, at, at + _INSTANT)
+    (point,) = shifts(plan, at, at + INSTANT)
     span = _span_of(plan, point, at)
     if span is not None:
         return _containing(shifts(plan, *span), at)
@@ -71,7 +71,7 @@ def next_shift(plan: Plan, at: datetime) -> Shift | None:
 
     Turns in a row count as one shift; time in which nobody has it is passed over.
     """
-    (now,) = shifts(plan, at, at + _INSTANT)
+    (now,) = shifts(plan, at, at + INSTANT)
     # Long enough for most turns; the rest costs a second look.
     for days in (16, HORIZON.days):
         reach = at + timedelta(days=days)

@@ -164,9 +164,9 @@ def _order_at(plan: Plan, layer: Layer, at: datetime) -> tuple[int, ...]:
     """Return whose turn it is, then who would stand in; nobody outside its hours."""
     if not layer.contact_ids or not _is_in_hours(plan, layer, at):
         return ()
-    if layer.ends_on is not None:
-        if at >= last(datetime.combine(layer.ends_on, layer.handoff), plan.zone):
-            return ()
+    closing = datetime.combine(layer.ends_on or date.max, layer.handoff)
+    if layer.ends_on and at >= last(closing, plan.zone):
+        return ()
     number, begins = -1, datetime.combine(layer.starts_on, layer.handoff)
     while first(begins, plan.zone) <= at:
         number, begins = number + 1, begins + layer.turn_length

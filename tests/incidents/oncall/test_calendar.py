@@ -133,19 +133,20 @@ def test_who_is_next_is_the_first_other_person(
 
 
 @pytest.mark.parametrize(
-    ("wall_time", "first", "last"),
+    ("shown", "first", "last"),
     [
         # Skipped: both are the moment of the skip.
-        (datetime(2026, 3, 29, 2, 30), (1, 0), (1, 0)),
-        (datetime(2026, 3, 29, 3, 0), (1, 0), (1, 0)),
+        ("2026-03-29 02:30", (1, 0), (1, 0)),
+        ("2026-03-29 03:00", (1, 0), (1, 0)),
         # Twice: an hour apart.
-        (datetime(2026, 10, 25, 2, 30), (0, 30), (1, 30)),
-        (datetime(2026, 10, 25, 3, 0), (2, 0), (2, 0)),
+        ("2026-10-25 02:30", (0, 30), (1, 30)),
+        ("2026-10-25 03:00", (2, 0), (2, 0)),
     ],
 )
 def test_odd_wall_times_of_paris(
-    wall_time: datetime, first: tuple[int, int], last: tuple[int, int]
+    shown: str, first: tuple[int, int], last: tuple[int, int]
 ) -> None:
+    wall_time = datetime.fromisoformat(shown)
     day = datetime.combine(wall_time.date(), time.min, UTC)
     assert wall.first(wall_time, PARIS) == day.replace(hour=first[0], minute=first[1])
     assert wall.last(wall_time, PARIS) == day.replace(hour=last[0], minute=last[1])
@@ -153,7 +154,7 @@ def test_odd_wall_times_of_paris(
 
 def test_skip_of_half_an_hour_is_found() -> None:
     lord_howe = ZoneInfo("Australia/Lord_Howe")
-    skipped = datetime(2026, 10, 4, 2, 10)
+    skipped = datetime.fromisoformat("2026-10-04 02:10")
     assert wall.first(skipped, lord_howe) == datetime(2026, 10, 3, 15, 30, tzinfo=UTC)
 
 
