@@ -9,7 +9,14 @@ from auditlog.models import LogEntry
 from django.contrib.auth.models import Group
 from django.db.models import Model
 
-from incidents.models import Alert, IncidentEvent, PriorityRule
+from incidents.models import (
+    Alert,
+    IncidentEvent,
+    OnCallRecord,
+    PriorityRule,
+    SwapRequest,
+)
+from incidents.oncall import recording
 from monitors.models import (
     ControlTarget,
     HeartbeatPing,
@@ -22,7 +29,7 @@ from monitors.models import (
     Threshold,
     ThresholdState,
 )
-from notifications.models import Address, Attempt, Notification
+from notifications.models import Address, Attempt, Contact, Notification
 from t4g_portal.lib.api.issuing import issue
 from t4g_portal.lib.models import LoopCycle
 from tests.factories import (
@@ -33,6 +40,12 @@ from tests.factories import (
     make_user,
 )
 from tests.incidents.making import make_incident
+from tests.incidents.oncall.making import (
+    make_absence,
+    make_override,
+    make_rotation,
+    make_schedule,
+)
 
 World = dict[type[Model], Model]
 
@@ -58,6 +71,7 @@ def make_world(*, now: datetime) -> World:
     threshold = Threshold.objects.create(name="Down", measure="down")
     key, _text = issue(owner=user, name="CI", scopes=["monitors:read"], expires_at=None)
     rows: list[Any] = [
+        *_on_call(contact, now),
         key,
         LogEntry.objects.log_create(monitor, force_log=True, changes={}, action=1),
         user,
@@ -85,3 +99,28 @@ def make_world(*, now: datetime) -> World:
         ),
     ]
     return {type(row): row for row in rows}
+
+
+def _on_call(contact: Contact, now: datetime) -> list[Any]:
+    schedule = make_schedule(name="On call", slug="on-call")
+    other = make_contact(name="Bo")
+    rotation = make_rotation(schedule, [contact, other])
+    recording.record(schedule_ids=[schedule.pk], now=now - timedelta(hours=1))
+    recording.record(schedule_ids=[schedule.pk], now=now)
+    asked = SwapRequest.objects.create(
+        schedule=schedule,
+        asker=contact,
+        other=other,
+        starts_at=now,
+        ends_at=now + timedelta(hours=1),
+        asked_at=now,
+    )
+    return [
+        schedule,
+        rotation,
+        rotation.participants.first(),
+        make_override(schedule, other, now, 1),
+        make_absence(contact, now + timedelta(days=1), 1),
+        asked,
+        OnCallRecord.objects.first(),
+    ]
