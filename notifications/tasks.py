@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils.translation import override
 
 from notifications.delivery import deliver_due
+from notifications.inbound import seen
 from notifications.services import delete_ended
 from t4g_portal.lib.loops import run_cycle
 
@@ -23,15 +24,16 @@ def deliver() -> None:
 
 @shared_task(name="notifications.tasks.keep_house")
 def keep_house() -> None:
-    """Delete ended notifications past their retention."""
-    run_cycle(
-        name="notifications.keep_house",
-        bound_s=7200,
-        cycle=lambda now: delete_ended(before=now - RETENTION),
-    )
+    """Delete ended notifications past their retention, and what has come in long ago."""
+    run_cycle(name="notifications.keep_house", bound_s=7200, cycle=_keep_house)
 
 
 def _deliver(now: datetime) -> None:
     # Outcomes and receivers' complaints are stored as text, in the portal's language.
     with override(settings.PORTAL_LANGUAGE):
         deliver_due(now=now)
+
+
+def _keep_house(now: datetime) -> None:
+    delete_ended(before=now - RETENTION)
+    seen.forget(now=now)

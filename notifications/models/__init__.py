@@ -9,6 +9,7 @@ from notifications.models.contact import (
     Contact,
     PersonalRule,
 )
+from notifications.models.inbound import SeenCall
 from notifications.models.outbox import Attempt, Notification
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "Contact",
     "Notification",
     "PersonalRule",
+    "SeenCall",
 ]
