@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
-from incidents import escalation, lifecycle, priorities, timeline
+from incidents import escalation, grouping, lifecycle, priorities, timeline
 from incidents.models import Alert, Incident, IncidentEvent, Service
 from incidents.models.incident import IncidentQuerySet
-from t4g_portal.lib.priority import Priority, highest
+from t4g_portal.lib.priority import Priority
 
 MAX_KEY = 200
 MAX_TITLE = 300
@@ -104,16 +103,6 @@ def resolve(*, dedup_key: str, now: datetime, detail: str = "") -> Alert | None:
     `detail` is the evidence. The incident ends with its last firing alert.
     """
     with transaction.atomic():
-        group = (
-            Alert.objects.filter(dedup_key=dedup_key, status=Alert.Status.FIRING)
-            .values_list("incident__service_id", "incident__grouping_key")
-            .first()
-        )
-        if group is None:
-            return None
-        # Before the incident, as for raising: the other way round, whoever ends one
-        # alert and raises another waits for whoever raises a third.
-        _serialize(*group)
         alert = _lock_firing(dedup_key)
         if alert is None:
             return None
@@ -128,24 +117,27 @@ def resolve(*, dedup_key: str, now: datetime, detail: str = "") -> Alert | None:
             text=_lines(alert.title, _storable(detail, MAX_DETAIL)),
             data={"alert_id": alert.pk},
         )
-        if _firing_priorities(incident):
-            _follow_alerts(incident, now)
+        if priorities.of_firing(incident=incident):
+            priorities.follow_alerts(incident=incident, now=now)
         else:
             lifecycle.end(incident=incident, now=now)
         return alert
 
 
 def _trigger(condition: _Condition, now: datetime) -> Alert:
-    _serialize(condition.service.pk, condition.grouping_key)
     alert = _lock_firing(condition.dedup_key)
+    if alert is None:
+        _serialize(condition.service.pk, condition.grouping_key)
+        # Raised by somebody else while we waited for the group?
+        alert = _lock_firing(condition.dedup_key)
     if alert is not None:
         _fire_again(alert, condition, now)
         return alert
-    incident = _lock_open(condition)
+    incident = _lock_open(condition) or _lock_merged(condition)
     if incident is not None:
         alert = _attach(incident, condition, now)
         _note_alert(alert, now)
-        _follow_alerts(incident, now)
+        priorities.follow_alerts(incident=incident, now=now)
         return alert
     incident = _lock_flapping(condition, now)
     if incident is not None:
@@ -169,28 +161,29 @@ def _trigger(condition: _Condition, now: datetime) -> Alert:
 
 
 def _serialize(service_id: int, grouping_key: str) -> None:
-    """Wait for whoever else is at this group, until their transaction ends.
-
-    Opening has no row that could be locked yet; everything later locks the incident.
-    """
-    name = f"incidents.group:{service_id}:{grouping_key}"
-    number = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+    grouping.serialize(service_id=service_id, grouping_key=grouping_key)
 
 
 def _lock_firing(dedup_key: str) -> Alert | None:
-    """Lock the incident and then the alert that fires under this key."""
+    """Lock the group, the incident and then the alert that fires under this key.
+
+    The group before the incident, as everywhere: the other way round, whoever ends one
+    alert and raises another waits for whoever raises a third.
+    """
     firing = Alert.objects.filter(dedup_key=dedup_key, status=Alert.Status.FIRING)
-    incident_id = firing.values_list("incident_id", flat=True).first()
-    if incident_id is None:
-        return None
-    incident = _locked().get(pk=incident_id)
-    # Resolved while we waited for the incident? Then there is none.
-    alert = firing.filter(incident=incident).select_for_update().first()
-    if alert is not None:
-        alert.incident = incident
-    return alert
+    place = firing.values_list(
+        "incident_id", "incident__service_id", "incident__grouping_key"
+    )
+    while (found := place.first()) is not None:
+        incident_id, service_id, grouping_key = found
+        _serialize(service_id, grouping_key)
+        incident = _locked().get(pk=incident_id)
+        alert = firing.filter(incident=incident).select_for_update().first()
+        if alert is not None:
+            alert.incident = incident
+            return alert
+        # While we waited for the incident the alert ended, or moved to another one.
+    return None
 
 
 def _lock_open(condition: _Condition) -> Incident | None:
@@ -200,6 +193,30 @@ def _lock_open(condition: _Condition) -> Incident | None:
         .filter(service=condition.service, grouping_key=condition.grouping_key)
         .first()
     )
+
+
+def _lock_merged(condition: _Condition) -> Incident | None:
+    """Lock the open incident that the group's last one was merged into."""
+    while (target := _merged_into(condition)) is not None:
+        _serialize(target.service_id, target.grouping_key)
+        incident = _locked().open().filter(pk=target.pk).first()
+        if incident is not None:
+            return incident
+        # While we waited it ended, or was merged into yet another one.
+    return None
+
+
+def _merged_into(condition: _Condition) -> Incident | None:
+    latest = (
+        Incident.objects.filter(
+            service=condition.service, grouping_key=condition.grouping_key
+        )
+        .select_related("merged_into")
+        .order_by("-pk")
+        .first()
+    )
+    target = latest.merged_into if latest is not None else None
+    return target if target is not None and target.is_open else None
 
 
 def _lock_flapping(condition: _Condition, now: datetime) -> Incident | None:
@@ -270,7 +287,7 @@ def _fire_again(alert: Alert, condition: _Condition, now: datetime) -> None:
     if is_earlier:
         alert.incident.started_at = alert.started_at
     if is_earlier or is_other_priority or is_published:
-        _follow_alerts(alert.incident, now)
+        priorities.follow_alerts(incident=alert.incident, now=now)
 
 
 def _publish(incident: Incident, condition: _Condition) -> bool:
@@ -279,19 +296,6 @@ def _publish(incident: Incident, condition: _Condition) -> bool:
         return False
     incident.is_public = True
     return True
-
-
-def _follow_alerts(incident: Incident, now: datetime) -> None:
-    """Give an incident the highest priority of what fires, unless a person pinned it."""
-    priority = highest(_firing_priorities(incident))
-    if priority != incident.priority and not incident.is_priority_pinned:
-        priorities.change(incident=incident, priority=priority, now=now)
-    incident.save()
-
-
-def _firing_priorities(incident: Incident) -> list[str]:
-    firing = incident.alerts.filter(status=Alert.Status.FIRING)
-    return list(firing.values_list("priority", flat=True))
 
 
 def _storable(text: str, limit: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from incidents import escalation, paging, priorities, timeline
+from incidents.collaboration import handovers, postmortems
 from incidents.messages import Reason
 from incidents.models import Alert, Incident, IncidentEvent, Service
 from incidents.people import Actor
@@ -107,6 +108,7 @@ def end(
     incident.resolved_by_contact = actor.contact if actor else None
     incident.resolved_by_name = actor.name if actor else ""
     incident.is_untold = False
+    handovers.end(incident=incident, now=now)
     paging.withdraw(incident=incident, reason="resolved", now=now)
     event = timeline.add(
         incident=incident,
@@ -125,6 +127,7 @@ def end(
     )
     paging.schedule(incident=incident, now=now)
     incident.save()
+    postmortems.require(incident=incident, now=now)
 
 
 def take_back(*, incident: Incident) -> None:

@@ -38,6 +38,8 @@ class Reason(StrEnum):
     AGAIN = "again"
     RECOVERED = "recovered"
     RESOLVED = "resolved"
+    # It goes on as a part of another incident.
+    MERGED = "merged"
 
 
 _CLOSING = {Reason.RECOVERED, Reason.RESOLVED}
@@ -59,6 +61,8 @@ class Story:
     # Whose act it was, and the priority before a raise; empty when it does not apply.
     actor: str = ""
     old: str = ""
+    # Where it goes on, for one that was merged.
+    into: Incident | None = None
 
 
 def thread_key(*, incident: Incident) -> str:
@@ -154,12 +158,16 @@ def _title(story: Story) -> str:
             return _("Over: %(name)s") % {"name": name}
         case Reason.RESOLVED:
             return _("Resolved: %(name)s") % {"name": name}
+        case Reason.MERGED:
+            return _("Merged: %(name)s") % {"name": name}
     return name
 
 
 def _tone(story: Story) -> Tone:
     if story.reason in _CLOSING:
         return "good"
+    if story.reason == Reason.MERGED:
+        return "calm"
     if story.reason == Reason.AGAIN:
         return "warning"
     return "alarm" if story.incident.priority in {"p0", "p1"} else "warning"
@@ -207,6 +215,14 @@ def _occasion(story: Story) -> str:
             return _("The channels that should carry this did not deliver.")
         case Reason.AGAIN:
             return _("It fails again.")
+        case Reason.MERGED if story.into is not None:
+            return _(
+                "%(actor)s merged it into #%(number)d, where it goes on: %(title)s"
+            ) % {
+                "actor": story.actor,
+                "number": story.into.pk,
+                "title": retold(story.into.title),
+            }
     return ""
 
 

@@ -7,6 +7,7 @@ object and the caller saves it, so that state, timeline and outbox commit togeth
 from __future__ import annotations
 
 from collections.abc import Set
+from dataclasses import replace
 from datetime import datetime
 
 from django.db.models import QuerySet
@@ -182,6 +183,19 @@ def tell_again(*, incident: Incident, event: IncidentEvent) -> None:
         story=story_of(incident=incident, reason=Reason.AGAIN, now=event.at),
         event=event,
         destinations=_told(incident=incident, purpose=RECOVERY),
+        purpose=UPDATE,
+    )
+
+
+def tell_merged(
+    *, incident: Incident, event: IncidentEvent, into: Incident, actor: str
+) -> None:
+    """Tell those who were paged where it goes on; call `withdraw` first."""
+    story = story_of(incident=incident, reason=Reason.MERGED, now=event.at, actor=actor)
+    _tell(
+        story=replace(story, into=into),
+        event=event,
+        destinations=_told(incident=incident, purpose=PAGE),
         purpose=UPDATE,
     )
 

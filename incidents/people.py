@@ -36,6 +36,23 @@ class Actor:
         return {"contact": {"id": self.contact.pk, "name": self.contact.name}}
 
 
+def whole(actor: Actor) -> Actor:
+    """Return an account with its contact and the other way round; one query at most."""
+    if actor.user is not None and actor.contact is None:
+        contact = Contact.objects.filter(user=actor.user).first()
+        return Actor(actor.user, contact)
+    if actor.user is None and actor.contact is not None:
+        return Actor(actor.contact.user, actor.contact)
+    return actor
+
+
+def is_same(actor: Actor, *, user_id: int | None, contact_id: int | None) -> bool:
+    """Whether a row that names an account, a contact, or both, means `actor`."""
+    is_user = actor.user is not None and actor.user.pk == user_id
+    is_contact = actor.contact is not None and actor.contact.pk == contact_id
+    return is_user or is_contact
+
+
 def name(*, user: AbstractBaseUser) -> str:
     """Return the full name, else the name that somebody signs in with."""
     full_name = user.get_full_name() if isinstance(user, AbstractUser) else ""

@@ -7,8 +7,9 @@ from typing import Any
 
 from incidents import escalation, paging, timeline
 from incidents.messages import Reason
-from incidents.models import Incident, IncidentEvent, PriorityRule
+from incidents.models import Alert, Incident, IncidentEvent, PriorityRule
 from incidents.people import Actor
+from t4g_portal.lib.priority import highest
 
 
 def policy_for(*, priority: str) -> dict[str, Any]:
@@ -65,6 +66,24 @@ def change(
             policy=incident.policy, since=incident.opened_at
         )
     paging.schedule(incident=incident, now=now)
+
+
+def follow_alerts(*, incident: Incident, now: datetime) -> None:
+    """Give a locked incident the highest priority of what fires, and save it.
+
+    Unless a person pinned it. One query when nothing changes.
+    """
+    firing = of_firing(incident=incident)
+    priority = highest(firing) if firing else incident.priority
+    if priority != incident.priority and not incident.is_priority_pinned:
+        change(incident=incident, priority=priority, now=now)
+    incident.save()
+
+
+def of_firing(*, incident: Incident) -> list[str]:
+    """Return the priority of each alert that fires; one query."""
+    firing = incident.alerts.filter(status=Alert.Status.FIRING)
+    return list(firing.values_list("priority", flat=True))
 
 
 def _tell_raise(*, incident: Incident, old: str, now: datetime) -> None:

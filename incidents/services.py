@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 
 from incidents import acting, lifecycle, paging, priorities, timeline
 from incidents.acting import has, locked, refuse_resolved, store
+from incidents.collaboration import handovers
 from incidents.messages import Reason
 from incidents.models import Alert, Incident, IncidentEvent
 from incidents.people import Actor
@@ -72,8 +73,8 @@ def acknowledge(
 ) -> Incident:
     """Take an incident: nobody is paged about it any more.
 
-    Doing it twice changes nothing. Raises UnableToAcknowledge when it is resolved or
-    somebody else has it.
+    Doing it twice changes nothing. Whoever was asked to take it over, accepts so.
+    Raises UnableToAcknowledge when it is resolved or somebody else has it.
     """
     actor = Actor(user, contact)
     with locked(incident_id) as incident:
@@ -81,9 +82,14 @@ def acknowledge(
         if incident.status == Status.ACKNOWLEDGED:
             if has(incident, actor):
                 return incident
+            if handovers.accept_by_acknowledging(
+                incident=incident, actor=actor, via=via, now=now
+            ):
+                return store(incident, now)
             raise UnableToAcknowledge(
                 _("%(name)s has already acknowledged it.") % {"name": incident.holder}
             )
+        handovers.settle(incident=incident, actor=actor, now=now)
         incident.status = Status.ACKNOWLEDGED
         incident.acknowledged_at = now
         incident.acknowledged_by = actor.user

@@ -86,6 +86,7 @@ _NOTIFIED = {
     "again": gettext_lazy("Told %(channels)s that it fails again"),
     "recovered": gettext_lazy("Told %(channels)s that it is over"),
     "resolved": gettext_lazy("Told %(channels)s that it is resolved"),
+    "merged": gettext_lazy("Told %(channels)s that it goes on in another incident"),
 }
 
 
@@ -164,6 +165,85 @@ def _published(data: dict[str, Any]) -> str:
     return _("Shown on the status page")
 
 
+def _handover_asked(data: dict[str, Any]) -> str:
+    if data["direction"] == "offer":
+        return _("Asked %(name)s to take over") % {"name": data["asked"]}
+    return _("Asked %(name)s to hand over") % {"name": data["asked"]}
+
+
+def _handover_ended(data: dict[str, Any]) -> str:
+    if data["status"] == "withdrawn":
+        return _("Asks %(name)s no longer") % {"name": data["asked"]}
+    if data["direction"] == "offer":
+        return _("Does not take over")
+    return _("Does not hand over to %(name)s") % {"name": data["asker"]}
+
+
+def _handed_over(data: dict[str, Any]) -> str:
+    if data["from"]:
+        return _("Handed over from %(giver)s to %(taker)s") % {
+            "giver": data["from"],
+            "taker": data["to"],
+        }
+    return _("%(taker)s has taken over") % {"taker": data["to"]}
+
+
+def _merged(data: dict[str, Any]) -> str:
+    return _("Merged into #%(number)d: %(title)s") % {
+        "number": data["into"],
+        "title": retold(data["title"]),
+    }
+
+
+def _took_in(data: dict[str, Any]) -> str:
+    return _("Took in #%(number)d: %(title)s") % {
+        "number": data["from"],
+        "title": retold(data["title"]),
+    }
+
+
+_ROLES = {
+    "commander": gettext_lazy("%(name)s is commander"),
+    "communications": gettext_lazy("%(name)s handles communications"),
+    "scribe": gettext_lazy("%(name)s is scribe"),
+}
+_ROLES_ENDED = {
+    "commander": gettext_lazy("%(name)s is commander no longer"),
+    "communications": gettext_lazy("%(name)s handles communications no longer"),
+    "scribe": gettext_lazy("%(name)s is scribe no longer"),
+}
+
+
+def _role_changed(data: dict[str, Any]) -> str:
+    if data["name"]:
+        return str(_ROLES[data["role"]]) % {"name": data["name"]}
+    return str(_ROLES_ENDED[data["role"]]) % {"name": data["old"]}
+
+
+def _postmortem(data: dict[str, Any]) -> str:
+    match data["act"]:
+        case "owner":
+            return _("%(name)s writes the postmortem") % {"name": data["name"]}
+        case "finished":
+            return _("Postmortem finished")
+        case "waived":
+            return _("No postmortem needed")
+    return _("Postmortem opened again")
+
+
+_ACTION_ITEMS = {
+    "added": gettext_lazy("Action item added: %(text)s"),
+    "changed": gettext_lazy("Action item changed: %(text)s"),
+    "done": gettext_lazy("Action item done: %(text)s"),
+    "dropped": gettext_lazy("Action item dropped: %(text)s"),
+    "open": gettext_lazy("Action item open again: %(text)s"),
+}
+
+
+def _action_item(data: dict[str, Any]) -> str:
+    return str(_ACTION_ITEMS[data["act"]]) % {"text": data["item"]}
+
+
 _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     Kind.OPENED: _opened,
     Kind.ALERT_FIRED: _alert_fired,
@@ -176,4 +256,12 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     Kind.RESOLVED: _resolved,
     Kind.REOPENED: _reopened,
     Kind.PUBLISHED: _published,
+    Kind.HANDOVER_ASKED: _handover_asked,
+    Kind.HANDOVER_ENDED: _handover_ended,
+    Kind.HANDED_OVER: _handed_over,
+    Kind.MERGED: _merged,
+    Kind.TOOK_IN: _took_in,
+    Kind.ROLE_CHANGED: _role_changed,
+    Kind.POSTMORTEM: _postmortem,
+    Kind.ACTION_ITEM: _action_item,
 }

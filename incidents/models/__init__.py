@@ -1,9 +1,10 @@
-"""Services, the priority matrix, alerts, incidents, their timeline, and on-call."""
+"""Services, the matrix, alerts, incidents, what people agree on, and on-call."""
 
 from __future__ import annotations
 
 from incidents.models.alert import Alert
 from incidents.models.cover import Absence, Override, SwapRequest
+from incidents.models.followup import ActionItem, Postmortem
 from incidents.models.incident import Incident, IncidentEvent
 from incidents.models.oncall import (
     CalendarFeed,
@@ -14,17 +15,22 @@ from incidents.models.oncall import (
 from incidents.models.priority import PriorityRule
 from incidents.models.schedule import Participant, Rotation, Schedule
 from incidents.models.service import Service
+from incidents.models.together import Handover, IncidentRole
 
 __all__ = [
     "Absence",
+    "ActionItem",
     "Alert",
     "CalendarFeed",
+    "Handover",
     "ImportedShift",
     "Incident",
     "IncidentEvent",
+    "IncidentRole",
     "OnCallRecord",
     "Override",
     "Participant",
+    "Postmortem",
     "PriorityRule",
     "Rotation",
     "Schedule",

@@ -236,6 +236,14 @@ class IncidentEvent(models.Model):
         RESOLVED = "resolved", _("Resolved")
         REOPENED = "reopened", _("Reopened")
         PUBLISHED = "published", _("Told the public")
+        HANDOVER_ASKED = "handover_asked", _("Asked to take over")
+        HANDOVER_ENDED = "handover_ended", _("Hand-over not made")
+        HANDED_OVER = "handed_over", _("Handed over")
+        MERGED = "merged", _("Merged into another")
+        TOOK_IN = "took_in", _("Took another in")
+        ROLE_CHANGED = "role_changed", _("Role changed")
+        POSTMORTEM = "postmortem", _("Postmortem")
+        ACTION_ITEM = "action_item", _("Action item")
 
     class Via(models.TextChoices):
         ENGINE = "engine", _("the portal")

@@ -51,6 +51,19 @@ def working_hours(
     return tuple(found)
 
 
+def add_working_days(day: date, count: int) -> date:
+    """Return the `count`-th working day after `day`, which itself does not count.
+
+    A negative count goes back.
+    """
+    step = _DAY if count > 0 else -_DAY
+    for _number in range(abs(count)):
+        day += step
+        while not is_working_day(day):
+            day += step
+    return day
+
+
 @lru_cache(maxsize=64)
 def _holidays(year: int) -> frozenset[date]:
     return frozenset(holidays.country_holidays("FR", years=year))
