@@ -128,6 +128,8 @@ def build(
             has_mention=has_mention,
             language=language,
             ack_url=ack_url,
+            incident_id=incident.pk,
+            service=story.service.name,
         )
 
 

@@ -13,6 +13,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Q
+
+from notifications.models import Notification
 
 # Longer than any transport's own deadline with its name lookup.
 LEASE = timedelta(seconds=90)
@@ -121,6 +124,20 @@ def claim_one(*, notification_id: int, now: datetime) -> Claim | None:
     """Take one row, due or not; None when it has ended or somebody is sending it."""
     claims = _take(_CLAIM_ONE + _TAKE, now=now, id=notification_id)
     return claims[0] if claims else None
+
+
+def held(*, claim: Claim, is_locked: bool = False) -> Notification | None:
+    """Return the claimed row while the claim holds; locked with what it carries."""
+    if is_locked:
+        one = Q(pk=claim.notification_id) | Q(bundled_into=claim.notification_id)
+        # In the order in which everybody takes several rows.
+        rows = Notification.objects.filter(one).order_by("pk")
+        list(rows.select_for_update(no_key=True).values_list("pk"))
+    return Notification.objects.filter(
+        pk=claim.notification_id,
+        lease_token=claim.token,
+        status=Notification.Status.SENDING,
+    ).first()
 
 
 def _take(statement: str, *, now: datetime, **values: Any) -> list[Claim]:

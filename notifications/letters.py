@@ -12,11 +12,12 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from notifications.claiming import Claim
+from notifications.bundling import bundled, gather
+from notifications.claiming import Claim, held
 from notifications.fallthrough import bring_forward
 from notifications.message import Message, UnableToReadMessage
 from notifications.models import Attempt, Notification
-from notifications.recording import Try, end, held, record
+from notifications.recording import Try, end, record
 from notifications.services import CODE_PURPOSE, refusal
 from notifications.transports.base import Destination, TransportError
 from notifications.transports.registry import transport_for
@@ -40,7 +41,7 @@ def prepare(*, claim: Claim, now: datetime) -> Letter | Notification.Status | No
     """Look at a claimed row directly before it is sent.
 
     Returns the status it ended with when it can't or need not be sent any more, None
-    when somebody else has it.
+    when somebody else has it or its turn has not come.
     """
     row = held(claim=claim)
     if row is None:
@@ -48,18 +49,22 @@ def prepare(*, claim: Claim, now: datetime) -> Letter | Notification.Status | No
     try:
         unwanted = _why_unwanted(row, now)
         if unwanted:
-            return _end_unsent(row, now, unwanted)
+            return _end_unsent(claim, now, unwanted)
         refused = refusal(
             row.channel, row.address, method=row.method, purpose=row.purpose
         )
         if refused:
             # Wanted all the same: the next way to the person is for it to find.
-            return _end_unsent(row, now, refused, goes_on=True)
+            return _end_unsent(claim, now, refused, goes_on=True)
         message: Message | None = Message.from_json(row.message)
         if message is not None and row.purpose == CODE_PURPOSE:
             message = with_code(notification=row, message=message)
         if message is None:
-            return _end_unsent(row, now, _("The code counts no more."))
+            return _end_unsent(claim, now, _("The code counts no more."))
+        others = gather(claim=claim, message=message, now=now)
+        if others is None:
+            return None
+        message = bundled([message, *others])
         return Letter(
             claim=claim,
             destination=_destination(row),
@@ -88,9 +93,12 @@ def _why_unwanted(row: Notification, now: datetime) -> str:
 
 
 def _end_unsent(
-    row: Notification, now: datetime, why: str, *, goes_on: bool = False
-) -> Notification.Status:
+    claim: Claim, now: datetime, why: str, *, goes_on: bool = False
+) -> Notification.Status | None:
     with transaction.atomic():
+        row = held(claim=claim, is_locked=True)
+        if row is None:
+            return None
         if goes_on:
             bring_forward(route_key=row.route_key, now=now)
         return end(row=row, status=Notification.Status.CANCELLED, now=now, outcome=why)

@@ -25,6 +25,8 @@ MAX_SHORT = 200
 # Neither PostgreSQL's jsonb nor UTF-8 can hold the first and the last of these.
 _UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
+_LINES = ("url_label", "thread_key", "thread_title", "language", "mark", "service")
+
 
 class UnableToReadMessage(ValueError):
     """A stored message is not one that this version of the portal understands."""
@@ -76,6 +78,8 @@ class Message:
     incident_id: int | None = None
     # Stands before the title everywhere, such as "DRILL".
     mark: str = ""
+    # The name of what is concerned: several messages about one place are told as one.
+    service: str = ""
 
     def __post_init__(self) -> None:
         if self.tone not in TONES:
@@ -92,7 +96,7 @@ class Message:
         object.__setattr__(self, "ack_url", _url(self.ack_url))
         object.__setattr__(self, "short", _one_line(self.short, MAX_SHORT))
         object.__setattr__(self, "spoken", _one_line(self.spoken, MAX_TEXT))
-        for name in ("url_label", "thread_key", "thread_title", "language", "mark"):
+        for name in _LINES:
             object.__setattr__(self, name, _one_line(getattr(self, name), MAX_TITLE))
 
     @property

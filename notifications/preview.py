@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
+from notifications.bundling import bundled, carried_by
 from notifications.message import Message
 from notifications.models import Notification
 from notifications.transports import email, slack, webhook
@@ -24,7 +25,8 @@ class Preview:
 
 def preview(*, notification: Notification) -> Preview:
     """Draw a stored notification; raises message.UnableToReadMessage."""
-    message = _without_links_to_act(Message.from_json(notification.message))
+    own = Message.from_json(notification.message)
+    message = _without_links_to_act(bundled([own, *carried_by(notification)]))
     channel, address = notification.channel, notification.address
     kind = channel.kind if channel else address.kind if address else ""
     if kind == "email":

@@ -12,7 +12,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from notifications.backoff import retry_delay_s
-from notifications.claiming import Claim
+from notifications.bundling import share_fate
+from notifications.claiming import Claim, held
 from notifications.fallthrough import bring_forward
 from notifications.models import Attempt, ChannelState, Notification
 
@@ -65,16 +66,6 @@ def record(*, claim: Claim, result: Try, now: datetime) -> Notification.Status |
         return _queue_again(row, result, now)
 
 
-def held(*, claim: Claim, is_locked: bool = False) -> Notification | None:
-    """Return the claimed row while the claim holds."""
-    rows = Notification.objects.filter(
-        pk=claim.notification_id,
-        lease_token=claim.token,
-        status=Notification.Status.SENDING,
-    )
-    return (rows.select_for_update() if is_locked else rows).first()
-
-
 def end(
     *,
     row: Notification,
@@ -82,9 +73,11 @@ def end(
     now: datetime,
     outcome: str = "",
 ) -> Notification.Status:
-    """Close a row; an `outcome` that is written already stays unless a new one comes.
+    """Close a row, in a transaction of the caller's.
 
-    When it is dead, the next way to the same person is tried at once.
+    An `outcome` that is written already stays unless a new one comes. What the row
+    carried ends with it. When it is dead, the next way to the same person is tried at
+    once.
     """
     row.status = status
     row.ended_at = now
@@ -100,6 +93,7 @@ def end(
             "receipt",
         ]
     )
+    share_fate(carrier=row, now=now)
     if status == Notification.Status.DEAD:
         bring_forward(route_key=row.route_key, now=now)
     return status

@@ -9,10 +9,12 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db import transaction
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
+from notifications.bundling import release
 from notifications.message import Fact, Message
 from notifications.methods import DEFAULT_METHOD, methods_of, usable_methods
 from notifications.models import Address, Attempt, Channel, Notification
@@ -109,26 +111,42 @@ def cancel(
     """Stop what is not sent yet about a subject; return how many rows that touched.
 
     One that is being sent stays `sending` until its sender knows whether it left: then
-    it is `sent`, or `cancelled` and never tried again.
+    it is `sent`, or `cancelled` and never tried again. The same holds for one that
+    another carries. What a cancelled row carried about other subjects goes on.
     """
-    rows = Notification.objects.filter(
-        subject_key=subject_key,
-        status__in=[Notification.Status.QUEUED, Notification.Status.SENDING],
-        cancel_requested_at=None,
-    )
+    about = Notification.objects.filter(subject_key=subject_key)
     if purposes is not None:
-        rows = rows.filter(purpose__in=purposes)
-    is_queued = Q(status=Notification.Status.QUEUED)
-    # One statement: a row that changes from one status to the other can't slip through.
-    return rows.update(
-        cancel_requested_at=now,
-        outcome=reason,
-        ended_at=Case(When(is_queued, then=Value(now)), default=F("ended_at")),
-        status=Case(
-            When(is_queued, then=Value(Notification.Status.CANCELLED)),
-            default=F("status"),
-        ),
+        about = about.filter(purpose__in=purposes)
+    is_waiting = Q(
+        status__in=[Notification.Status.QUEUED, Notification.Status.SENDING]
+    ) | Q(status=Notification.Status.BUNDLED, ended_at=None)
+    rows = about.filter(is_waiting, cancel_requested_at=None)
+    carriers = Notification.objects.filter(
+        pk=OuterRef("bundled_into"), status=Notification.Status.SENDING
     )
+    is_unsent = Q(status=Notification.Status.QUEUED) | (
+        Q(status=Notification.Status.BUNDLED) & ~Exists(carriers)
+    )
+    with transaction.atomic():
+        # In the order in which everybody takes several rows. A row that goes from one
+        # of these statuses to another meanwhile is still found.
+        keys = list(
+            rows.order_by("pk").select_for_update(no_key=True).values_list("pk")
+        )
+        Notification.objects.filter(pk__in=[key for (key,) in keys]).update(
+            cancel_requested_at=now,
+            outcome=reason,
+            ended_at=Case(When(is_unsent, then=Value(now)), default=F("ended_at")),
+            status=Case(
+                When(is_unsent, then=Value(Notification.Status.CANCELLED)),
+                default=F("status"),
+            ),
+        )
+        if keys:
+            release(
+                carriers=about.filter(status=Notification.Status.CANCELLED), now=now
+            )
+    return len(keys)
 
 
 def told_destinations(
@@ -175,6 +193,7 @@ def retry(*, notification: Notification, now: datetime) -> None:
         expires_at=None,
         ended_at=None,
         outcome="",
+        bundled_into=None,
     )
     if not updated:
         raise UnableToRetry(_("Only a notification that was given up can be retried."))
