@@ -22,9 +22,8 @@ from django.db.models import (
     When,
 )
 from django.db.models.expressions import CombinedExpression
-from django.urls import NoReverseMatch, reverse
 
-from incidents import paging, timeline
+from incidents import paging, sources, timeline
 from incidents.messages import thread_key
 from incidents.models import Alert, Incident, IncidentEvent, Service
 from incidents.models.incident import IncidentQuerySet
@@ -229,8 +228,13 @@ def services() -> list[Service]:
 def response_times(
     *, since: datetime, until: datetime, service: Service | None = None
 ) -> ResponseTimes:
-    """Measure incidents opened in [since, until), one query."""
-    rows = Incident.objects.filter(opened_at__gte=since, opened_at__lt=until)
+    """Measure incidents opened in [since, until), one query; drills are not counted."""
+    rows = Incident.objects.filter(
+        opened_at__gte=since,
+        opened_at__lt=until,
+        is_drill=False,
+        merged_into__isnull=True,
+    )
     if service is not None:
         rows = rows.filter(service=service)
     to_acknowledge = _span("first_acknowledged_at")
@@ -341,21 +345,7 @@ def runbooks(*, incident: Incident, alerts: Sequence[AlertLine]) -> list[Runbook
 def alerts_of(*, incident: Incident) -> list[AlertLine]:
     """Load the alerts, those that fire first, one query."""
     rows = incident.alerts.order_by("status", "priority", "-pk")[:MAX_ALERTS]
-    return [AlertLine(alert=row, source_url=source_url(row.source)) for row in rows]
-
-
-def source_url(source: str) -> str:
-    """Return the page of what raised an alert: `monitor:12` is at `monitors:detail`.
-
-    Each kind of source names its page so; empty when there is none.
-    """
-    kind, _, number = source.partition(":")
-    if not number.isdecimal():
-        return ""
-    try:
-        return reverse(f"{kind}s:detail", args=[int(number)])
-    except NoReverseMatch:
-        return ""
+    return [AlertLine(alert=row, source_url=sources.url_of(row.source)) for row in rows]
 
 
 def _line(event: IncidentEvent) -> TimelineLine:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from django.urls import path
 
 from incidents import views
+from incidents.numbers import views as numbers
 
 app_name = "incidents"
 
 urlpatterns = [
     path("", views.incident_list, name="list"),
+    path("numbers/", numbers.numbers, name="numbers"),
+    path("numbers/<str:name>.csv", numbers.table, name="numbers-table"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/acknowledge/", views.acknowledge, name="acknowledge"),
     path("<int:pk>/unacknowledge/", views.unacknowledge, name="unacknowledge"),

@@ -7,3 +7,10 @@ from django.utils.translation import gettext_lazy as _
 class MonitorsConfig(AppConfig):
     name = "monitors"
     verbose_name = _("Monitors")
+
+    def ready(self) -> None:
+        """Tell the floor below how monitors are called."""
+        from incidents import sources
+        from monitors.queries.naming import names_of
+
+        sources.register(kind="monitor", names=names_of, rules_anchor="thresholds")

@@ -85,6 +85,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     pages: tuple[tuple[str, str, str], ...] = (
         (_("Overview"), "home", "home"),
         (_("Incidents"), "incidents:list", "e911_emergency"),
+        (_("Numbers"), "incidents:numbers", "insights"),
         (_("Monitors"), "monitors:list", "monitor_heart"),
         (_("Status page"), "status", "public"),
     )
@@ -99,6 +100,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         for title, name, icon in pages
         if may_open(request, name)
     ]
+    _only_nearest(links)
     return [{"items": links}, *admin_groups(request)]
 
 
@@ -128,6 +130,14 @@ def _admin_link(entry: Entry, request: HttpRequest) -> dict[str, Any] | None:
     name = str(entry.title or meta.verbose_name_plural)
     address = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
     return _link(name[:1].upper() + name[1:], entry.icon, address, request)
+
+
+def _only_nearest(links: Sequence[dict[str, Any]]) -> None:
+    """Where one page's address begins with another's, light the longer one alone."""
+    lit = [link for link in links if link["active"]]
+    nearest = max((len(link["link"]) for link in lit), default=0)
+    for link in lit:
+        link["active"] = len(link["link"]) == nearest
 
 
 def _link(title: str, icon: str, address: str, request: HttpRequest) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from incidents.api.incidents import (
     IncidentResource,
     TimelineResource,
 )
+from incidents.api.numbers import NumbersResource
 from incidents.api.priorities import PriorityRuleResource
 from incidents.api.services import ServiceResource
 from t4g_portal.lib.api.urls import resource
@@ -33,5 +34,6 @@ urlpatterns = [
     path(
         "incidents/<number:id>/alerts/", IncidentAlertResource.as_view({"get": "list"})
     ),
+    path("numbers/", NumbersResource.as_view({"get": "read"})),
     *resource("priority-rules/", PriorityRuleResource),
 ]

@@ -95,6 +95,10 @@ DECLARED: dict[str, Asks] = {
     "monitors/<int:pk>/": page("monitors.view_monitor", on=Monitor),
     "monitors/<int:pk>/probe/": form("monitors.probe_now", on=Monitor),
     "incidents/": page("incidents.view_incident"),
+    "incidents/numbers/": page("incidents.view_incident"),
+    "incidents/numbers/<str:name>.csv": page(
+        "incidents.view_incident", parts={"name": "incidents"}
+    ),
     "incidents/<int:pk>/": page("incidents.view_incident", on=Incident),
     **{
         f"incidents/<int:pk>/{name}/": act("incidents.change_incident", on=Incident)
@@ -149,6 +153,7 @@ DECLARED: dict[str, Asks] = {
         "incidents.view_incident", "incidents.change_incident", on=Incident
     ),
     "api/v1/incidents/<number:id>/alerts/": api("incidents.view_alert", on=Incident),
+    "api/v1/numbers/": api("incidents.view_incident"),
     "api/v1/priority-rules/": api("incidents.view_priorityrule"),
     "api/v1/priority-rules/<number:id>/": api(
         "incidents.view_priorityrule", on=PriorityRule

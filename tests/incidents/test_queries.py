@@ -212,13 +212,6 @@ def test_timeline_is_newest_first_and_says_when_it_is_cut(now):
     assert timeline.is_cut
 
 
-@pytest.mark.parametrize(
-    "source", ["", "monitor", "monitor:", "monitor:x", "planet:7", "a:b:1", "monitor:²"]
-)
-def test_source_without_a_page_has_no_link(source):
-    assert queries.source_url(source) == ""
-
-
 def test_monitor_that_raised_an_alert_is_linked(now):
     monitor = make_monitor()
     incident = make_incident(now=now, source=f"monitor:{monitor.pk}")
