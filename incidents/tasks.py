@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from celery import shared_task
 
 from incidents.advancing import advance_due
+from incidents.oncall import handoffs, importing, recording, swapping
 from t4g_portal.lib.loops import run_cycle
 
 # Seconds without a full cycle after which `/ready` names the loop.
 ADVANCE_BOUND_S = 60
+ON_CALL_BOUND_S = 300
+IMPORT_BOUND_S = 3 * 900
 
 
 @shared_task(name="incidents.tasks.advance")
@@ -18,4 +23,30 @@ def advance() -> None:
         name="incidents.advance",
         bound_s=ADVANCE_BOUND_S,
         cycle=lambda now: advance_due(now=now),
+    )
+
+
+@shared_task(name="incidents.tasks.keep_on_call")
+def keep_on_call() -> None:
+    """Settle who was on call, tell of handoffs, end unanswered swaps."""
+    run_cycle(
+        name="incidents.on_call",
+        bound_s=ON_CALL_BOUND_S,
+        cycle=lambda now: _on_call(now),
+    )
+
+
+def _on_call(now: datetime) -> None:
+    recording.record_all(now=now)
+    swapping.expire_due(now=now)
+    handoffs.tell_due(now=now)
+
+
+@shared_task(name="incidents.tasks.import_calendars")
+def import_calendars() -> None:
+    """Fetch the calendars that schedules import; see `incidents.oncall.importing`."""
+    run_cycle(
+        name="incidents.import_calendars",
+        bound_s=IMPORT_BOUND_S,
+        cycle=lambda now: importing.import_all(now=now),
     )

@@ -34,6 +34,8 @@ EXPECTED_LOOPS: Mapping[str, int] = MappingProxyType(
         "monitors.roll_up": 300,
         "notifications.deliver": 30,
         "incidents.advance": 60,
+        "incidents.on_call": 300,
+        "incidents.import_calendars": 2700,
         "monitors.keep_house": 3 * 3600,
         "notifications.keep_house": 3 * 3600,
     }

@@ -258,6 +258,10 @@ CELERY_BEAT_SCHEDULE = {
     "monitors.judge": _tick("monitors.tasks.judge", 10.0, "probes"),
     "notifications.deliver": _tick("notifications.tasks.deliver", 2.0, "paging"),
     "incidents.advance": _tick("incidents.tasks.advance", 5.0, "paging"),
+    "incidents.on_call": _tick("incidents.tasks.keep_on_call", 60.0, "housekeeping"),
+    "incidents.import_calendars": _tick(
+        "incidents.tasks.import_calendars", 900.0, "housekeeping"
+    ),
     "monitors.roll_up": _tick("monitors.tasks.roll_up", 60.0, "housekeeping"),
     "monitors.keep_house": _tick("monitors.tasks.keep_house", 3600.0, "housekeeping"),
     "notifications.keep_house": _tick(

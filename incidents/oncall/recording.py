@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from datetime import datetime
 
@@ -11,12 +12,18 @@ from incidents.models import OnCallRecord, Schedule, ScheduleState
 from incidents.oncall import calendar, who
 from incidents.oncall.plan import Plan, Shift
 
+logger = logging.getLogger(__name__)
+
 
 def record_all(*, now: datetime) -> int:
     """Settle the past of every schedule; return how many there are."""
     ids = list(Schedule.objects.order_by("pk").values_list("pk", flat=True))
     for schedule_id in ids:
-        record(schedule_ids=[schedule_id], now=now)
+        try:
+            record(schedule_ids=[schedule_id], now=now)
+        except Exception:
+            # It stays unsettled, and the next tick catches up.
+            logger.exception("history of schedule %s failed", schedule_id)
     return len(ids)
 
 

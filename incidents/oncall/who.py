@@ -337,7 +337,8 @@ def _covers(
 def _imported(
     ids: Collection[int], since: datetime | None, people: _People
 ) -> dict[int, list[Imported]]:
-    rows = ImportedShift.objects.filter(schedule__in=ids)
+    # An address that was taken out takes its shifts with it.
+    rows = ImportedShift.objects.filter(schedule__in=ids).exclude(schedule__ical_url="")
     if since is not None:
         rows = rows.filter(ends_at__gt=since)
     found: dict[int, list[Imported]] = defaultdict(list)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from incidents.models import Absence, Override, Participant, Rotation, Schedule
 from notifications.models import Contact
+from tests.factories import make_address
 
 PARIS = ZoneInfo("Europe/Paris")
 # A Monday, 09:00 in Paris: the first turn of `make_rotation` begins.
@@ -57,3 +58,10 @@ def make_absence(contact: Contact, start: datetime, hours: float) -> Absence:
     return Absence.objects.create(
         contact=contact, starts_at=start, ends_at=start + timedelta(hours=hours)
     )
+
+
+def reachable(contact: Contact) -> Contact:
+    """Give somebody a verified e-mail address."""
+    address = f"{contact.name.lower().replace(' ', '.')}@example.org"
+    make_address(contact=contact, kind="email", value=address)
+    return contact

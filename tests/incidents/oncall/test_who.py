@@ -46,7 +46,7 @@ def test_rotation_takes_turns():
 
 def test_overrides_imports_layers_and_absences_meet_in_one_plan():
     ana, bo, cleo = (make_contact(name=name) for name in ("Ana", "Bo", "Cleo"))
-    schedule = make_schedule(ana, bo)
+    schedule = make_schedule(ana, bo, ical_url="https://example.org/a.ics")
     make_rotation(schedule, [cleo], position=5, only_weekdays=["sat", "sun"])
     make_override(schedule, bo, MONDAY + HOUR, 1, replaces=ana, reason="Dentist")
     ImportedShift.objects.create(

@@ -1,0 +1,116 @@
+"""Reads a foreign iCalendar file into plain events. Pure: no row, no clock, no socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import recurring_ical_events
+from django.utils.translation import gettext as _
+from icalendar import Calendar, Event
+
+from incidents.oncall import wall
+
+MAX_EVENTS = 5_000
+# Nobody hands over more often than daily in a calendar; a rule by the minute is a bomb.
+_FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
+
+
+class UnableToReadCalendar(Exception):
+    """It is no iCalendar, or more than a schedule can be; the text says what."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ForeignEvent:
+    """One occurrence of an event: when, what it is called, whom it names by e-mail."""
+
+    start: datetime
+    end: datetime
+    summary: str
+    emails: tuple[str, ...] = ()
+
+
+def read_events(
+    *, content: bytes, zone: ZoneInfo, start: datetime, end: datetime
+) -> list[ForeignEvent]:
+    """Return the occurrences that touch a stretch of time, sorted.
+
+    Days without a time, and times without a zone, are those of `zone`. Cancelled events
+    are left out. Raises UnableToReadCalendar.
+    """
+    if b"BEGIN:VCALENDAR" not in content[:4096].upper():
+        raise UnableToReadCalendar(
+            _(
+                "The answer is not a calendar. Check the address; it must not need a login."
+            )
+        )
+    try:
+        calendar = Calendar.from_ical(content)
+        _check(calendar)
+        found = recurring_ical_events.of(calendar).between(start, end)
+        events = [_event(one, zone) for one in found if _holds(one)]
+    except UnableToReadCalendar:
+        raise
+    # Whatever a hostile file makes two parsers stumble over.
+    except Exception as error:
+        raise UnableToReadCalendar(
+            _("The calendar can't be read: %(why)s")
+            % {"why": f"{type(error).__name__}: {error}"[:200]}
+        ) from error
+    if len(events) > MAX_EVENTS:
+        raise _too_many()
+    return sorted({one for one in events if one.start < one.end})
+
+
+def _check(calendar: Any) -> None:
+    events = calendar.walk("VEVENT")
+    if len(events) > MAX_EVENTS:
+        raise _too_many()
+    for event in events:
+        rules = event.get("RRULE", [])
+        for rule in rules if isinstance(rules, list) else [rules]:
+            named = {str(name).upper() for name in rule.get("FREQ", [])}
+            if not named <= _FREQUENCIES:
+                raise UnableToReadCalendar(
+                    _("An event repeats more often than daily. Take it out.")
+                )
+
+
+def _holds(event: Event) -> bool:
+    return str(event.get("STATUS", "")).upper() != "CANCELLED"
+
+
+def _event(event: Event, zone: ZoneInfo) -> ForeignEvent:
+    # Occurrences always have an end: of their own, by their length, or after a day.
+    return ForeignEvent(
+        start=_instant(event.start, zone, is_end=False),
+        end=_instant(event.end, zone, is_end=True),
+        summary=" ".join(str(event.get("SUMMARY", "")).split())[:200],
+        emails=_emails(event),
+    )
+
+
+def _instant(value: date | datetime, zone: ZoneInfo, *, is_end: bool) -> datetime:
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, time.min)
+    if value.tzinfo is not None:
+        return value.astimezone(UTC)
+    return wall.last(value, zone) if is_end else wall.first(value, zone)
+
+
+def _emails(event: Event) -> tuple[str, ...]:
+    named = event.get("ATTENDEE", [])
+    found = {
+        str(one).lower().removeprefix("mailto:").strip()
+        for one in (named if isinstance(named, list) else [named])
+    }
+    return tuple(sorted(one for one in found if "@" in one))
+
+
+def _too_many() -> UnableToReadCalendar:
+    return UnableToReadCalendar(
+        _("The calendar has more than %(count)d events. Export only this schedule.")
+        % {"count": MAX_EVENTS}
+    )
