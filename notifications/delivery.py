@@ -29,9 +29,9 @@ from django.utils.translation import get_language, override
 
 from notifications.claiming import Claim, claim_due, claim_one
 from notifications.letters import Letter, prepare, send
-from notifications.models import Address, Channel, Notification
+from notifications.models import Address, Channel, Notification, Provider
 from notifications.recording import Try, record
-from notifications.services import send_test
+from notifications.services import send_provider_test, send_test
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ _CLAIM_FOR_S = 20.0
 # After this without news a round leaves slow senders to record for themselves.
 _PATIENCE_S = 3.0
 _POLL_S = 0.2
+# One after another when each of them fails.
+_MOST_PROVIDERS = 5
 # A database that restarts comes back; what was sent must not be forgotten meanwhile.
 _RECORD_FOR_S = 60.0
 
@@ -251,12 +253,43 @@ def deliver_one(*, notification: Notification, now: datetime) -> Notification:
     Does nothing when it has ended or is being sent already.
     """
     clock = _Clock(now)
-    claim = claim_one(notification_id=notification.pk, now=now)
-    if claim is not None:
-        prepared = prepare(claim=claim, now=now)
+    for _provider in range(_MOST_PROVIDERS):
+        claim = claim_one(notification_id=notification.pk, now=clock())
+        if claim is None:
+            break
+        prepared = prepare(claim=claim, now=clock())
         if isinstance(prepared, Letter):
             _record_surely(claim, send(letter=prepared, clock=clock), clock)
+        is_due = Notification.objects.filter(
+            pk=notification.pk,
+            status=Notification.Status.QUEUED,
+            next_attempt_at__lte=clock(),
+        )
+        if not is_due.exists():
+            break
     return Notification.objects.get(pk=notification.pk)
+
+
+def try_provider(
+    *,
+    provider: Provider,
+    address: Address,
+    method: str,
+    now: datetime,
+    requested_by: User,
+) -> Notification:
+    """Send a test through a provider now and return it as it is afterwards.
+
+    `method` is sms or voice. Raises services.UnableToEnqueue when the provider can't.
+    """
+    test = send_provider_test(
+        provider=provider,
+        address=address,
+        method=method,
+        now=now,
+        requested_by=requested_by,
+    )
+    return deliver_one(notification=test, now=now)
 
 
 def try_channel(*, channel: Channel, now: datetime, requested_by: User) -> Notification:

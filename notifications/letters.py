@@ -12,19 +12,30 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from notifications import callbacks, providers
 from notifications.bundling import bundled, gather
+from notifications.carriers import carrier, needs_provider
 from notifications.claiming import Claim, held
 from notifications.fallthrough import bring_forward
 from notifications.message import Message, UnableToReadMessage
 from notifications.models import Attempt, Notification
-from notifications.recording import Try, end, record
+from notifications.recording import Try, end, postpone, record
 from notifications.services import CODE_PURPOSE, refusal
-from notifications.transports.base import Destination, TransportError
+from notifications.transports.base import (
+    Account,
+    Destination,
+    Earlier,
+    TransportError,
+)
 from notifications.transports.registry import transport_for
 from notifications.verifying import with_code
 from t4g_portal.lib.secrets import UnableToDecrypt
 
 logger = logging.getLogger(__name__)
+
+
+class _NobodyCarries(Exception):
+    """There is no provider that could carry the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,13 @@ class Letter:
     destination: Destination
     message: Message
     idempotency_key: str
+    # Not before; a moment of the provider's that is reserved for it.
+    at: datetime | None = None
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether it may have arrived before; then it says that it is a reminder."""
+        return self.destination.earlier is not None
 
 
 def prepare(*, claim: Claim, now: datetime) -> Letter | Notification.Status | None:
@@ -56,6 +74,15 @@ def prepare(*, claim: Claim, now: datetime) -> Letter | Notification.Status | No
         if refused:
             # Wanted all the same: the next way to the person is for it to find.
             return _end_unsent(claim, now, refused, goes_on=True)
+        by = carrier(channel=row.channel, address=row.address, method=row.method)
+        account, at = None, None
+        if needs_provider(by):
+            chosen = providers.choose(row=row, carrier=by, now=now)
+            if isinstance(chosen, providers.Later):
+                return postpone(claim=claim, until=chosen.at)
+            if chosen is None:
+                raise _NobodyCarries
+            account, at = chosen.account, chosen.at
         message: Message | None = Message.from_json(row.message)
         if message is not None and row.purpose == CODE_PURPOSE:
             message = with_code(notification=row, message=message)
@@ -67,14 +94,17 @@ def prepare(*, claim: Claim, now: datetime) -> Letter | Notification.Status | No
         message = bundled([message, *others])
         return Letter(
             claim=claim,
-            destination=_destination(row),
+            destination=_destination(row, by, account, message),
             message=message,
             idempotency_key=row.idempotency_key,
+            at=at,
         )
     except UnableToDecrypt:
-        problem = _("The channel's secret can't be read. Enter it again.")
+        problem = _("The stored secret can't be read. Enter it again.")
     except UnableToReadMessage as error:
         problem = str(error)
+    except _NobodyCarries:
+        problem = providers.nobody_carries(by)
     unsent = Try(
         started_at=now,
         duration_ms=0,
@@ -104,38 +134,62 @@ def _end_unsent(
         return end(row=row, status=Notification.Status.CANCELLED, now=now, outcome=why)
 
 
-def _destination(row: Notification) -> Destination:
+def _destination(
+    row: Notification, by: str, account: Account | None, message: Message
+) -> Destination:
     if row.channel is not None:
-        return Destination(
-            key=f"channel:{row.channel.pk}",
-            kind=row.channel.kind,
-            address=row.channel.address,
-            secret=row.channel.secret,
-        )
-    assert row.address is not None  # noqa: S101 refused before otherwise
+        key, address = f"channel:{row.channel.pk}", row.channel.address
+        secret = row.channel.secret
+    else:
+        assert row.address is not None  # noqa: S101 refused before otherwise
+        key, address, secret = f"address:{row.address.pk}", row.address.value, ""
     return Destination(
-        key=f"address:{row.address.pk}",
-        kind=row.address.kind,
-        address=row.address.value,
+        key=key,
+        kind=by,
+        address=address,
+        secret=secret,
+        account=account,
+        status_url=callbacks.status_url(row.pk) if account else "",
+        keypress_url=callbacks.keypress_url(row.pk) if account else "",
+        earlier=_earlier(row, message),
     )
+
+
+def _earlier(row: Notification, message: Message) -> Earlier | None:
+    """Return the first try of a row whose outcome nobody knows."""
+    if row.attempt_count < 2:
+        return None
+    lost = Attempt.objects.filter(notification=row, outcome=Attempt.Outcome.LOST)
+    first = lost.order_by("pk").values_list("started_at", flat=True).first()
+    return None if first is None else Earlier(at=first, message=message)
 
 
 def send(*, letter: Letter, clock: Callable[[], datetime]) -> Try:
     """Send and return what became of it; never raises."""
+    if letter.at is not None:
+        time.sleep(max(0.0, (letter.at - clock()).total_seconds()))
     started_at, started = clock(), time.monotonic()
+    account = letter.destination.account
+    message = letter.message.as_reminder() if letter.is_repeat else letter.message
 
     def result(outcome: Attempt.Outcome, **values: object) -> Try:
         return Try(
             started_at=started_at,
             duration_ms=round((time.monotonic() - started) * 1000),
             outcome=outcome,
+            provider_id=account.id if account else None,
+            via=account.name if account else "",
+            carrier=letter.destination.kind,
             **values,  # type: ignore[arg-type]
         )
 
     try:
-        receipt = transport_for(letter.destination.kind).send(
+        transport = transport_for(
+            letter.destination.kind, account.kind if account else ""
+        )
+        receipt = transport.send(
             destination=letter.destination,
-            message=letter.message,
+            message=message,
             idempotency_key=letter.idempotency_key,
         )
     except TransportError as error:
@@ -143,9 +197,10 @@ def send(*, letter: Letter, clock: Callable[[], datetime]) -> Try:
             "notification %s not taken: %s", letter.claim.notification_id, error.detail
         )
         return result(
-            Attempt.Outcome.PERMANENT if error.permanent else Attempt.Outcome.TEMPORARY,
+            _outcome_of(error),
             detail=error.detail,
             retry_after_s=error.retry_after_s,
+            is_providers_fault=error.is_providers_fault,
         )
     except Exception as error:  # noqa: BLE001 the edge of a sender
         logger.error(
@@ -158,4 +213,15 @@ def send(*, letter: Letter, clock: Callable[[], datetime]) -> Try:
             detail=_("The portal failed to send it (%(error)s). See the log.")
             % {"error": type(error).__name__},
         )
-    return result(Attempt.Outcome.SENT, receipt=receipt.detail, warning=receipt.warning)
+    return result(
+        Attempt.Outcome.SENT,
+        receipt=receipt.detail,
+        warning=receipt.warning,
+        message_id=receipt.message_id,
+    )
+
+
+def _outcome_of(error: TransportError) -> Attempt.Outcome:
+    if error.is_perhaps_taken:
+        return Attempt.Outcome.LOST
+    return Attempt.Outcome.PERMANENT if error.permanent else Attempt.Outcome.TEMPORARY

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
+from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from t4g_portal.lib.priority import Priority
 
@@ -124,6 +126,14 @@ class Message:
             "calm": _("For information"),
             "good": _("Nothing to do"),
         }[self.tone]
+
+    def as_reminder(self) -> Message:
+        """Return the message as it is sent again when it may have arrived already."""
+        with override(self.language or settings.PORTAL_LANGUAGE):
+            mark = _("Reminder")
+        if self.mark:
+            mark = f"{mark} · {self.mark}"
+        return replace(self, mark=mark)
 
     def to_json(self) -> dict[str, Any]:
         """Return the stored form."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from notifications.carriers import BY_METHOD
+from notifications.providers import reachable_carriers
+from notifications.transports import registry
+
 # Method → kind of address. The labels are `models.contact.method_kinds`.
 ADDRESS_KIND: Mapping[str, str] = {
     "sms": "phone",
@@ -20,7 +24,13 @@ def usable_methods() -> frozenset[str]:
 
     E-mail always: without a mail server the messages are kept.
     """
-    return frozenset({"email"})
+    reachable = reachable_carriers()
+    return frozenset(
+        method
+        for method in ADDRESS_KIND
+        if (by := BY_METHOD[method]) == "email"
+        or (by in reachable and registry.is_known(by))
+    )
 
 
 def methods_of(*, kind: str, usable: frozenset[str]) -> tuple[str, ...]:

@@ -6,8 +6,10 @@ import json
 from dataclasses import dataclass, replace
 
 from notifications.bundling import bundled, carried_by
+from notifications.carriers import carrier
 from notifications.message import Message
 from notifications.models import Notification
+from notifications.texting import sms_text, spoken_text
 from notifications.transports import email, slack, webhook
 from notifications.transports.base import Destination
 from t4g_portal.lib.logs.scrubbing import scrub
@@ -28,7 +30,19 @@ def preview(*, notification: Notification) -> Preview:
     own = Message.from_json(notification.message)
     message = _without_links_to_act(bundled([own, *carried_by(notification)]))
     channel, address = notification.channel, notification.address
-    kind = channel.kind if channel else address.kind if address else ""
+    kind = (
+        carrier(channel=channel, address=address, method=notification.method)
+        if channel or address
+        else ""
+    )
+    if kind in {"sms", "voice"}:
+        # The sender decides about the link; this is what fits with it.
+        text = (
+            sms_text(message, can_reply=False)
+            if kind == "sms"
+            else spoken_text(message)
+        )
+        return Preview(message=message, subject="", text=text, html="")
     if kind == "email":
         mail = email.compose(
             destination=Destination(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
@@ -15,17 +16,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from notifications.bundling import release
+from notifications.carriers import NEEDED, carrier, needs_provider
 from notifications.message import Fact, Message
 from notifications.methods import DEFAULT_METHOD, methods_of, usable_methods
-from notifications.models import Address, Attempt, Channel, Notification
+from notifications.models import Address, Attempt, Channel, Notification, Provider
+from notifications.providers import nobody_carries, test_subject, usable
 from notifications.transports import registry
 from notifications.wakeup import wake_up_on_commit
+from t4g_portal.lib.secrets import has_secret
 
 # Temporary failures are retried for this long.
 GIVE_UP_AFTER = timedelta(hours=24)
 # When the process that tests a channel dies, the worker sends the test after this.
 _TEST_FALLBACK = timedelta(minutes=1)
 TEST_PURPOSE = "test"
+# Of a provider, used or not yet: it may go to any phone.
+PROVIDER_TEST_PURPOSE = "provider_test"
 # A code that proves an address: the one thing that an unverified address gets.
 CODE_PURPOSE = "code"
 # It becomes a header of webhooks and mails.
@@ -36,6 +42,7 @@ _CONFIGURED = (
     (Q(kind="email") & ~Q(address=""))
     | (Q(kind="slack") & ~Q(secret=""))
     | (Q(kind="webhook") & ~Q(address="") & ~Q(secret=""))
+    | (Q(kind="sms") & ~Q(address=""))
 )
 
 
@@ -178,8 +185,9 @@ def told_destinations(
 
 def usable_channels(queryset: QuerySet[Channel]) -> QuerySet[Channel]:
     """Keep the channels that are enabled and have what their kind needs."""
+    has_provider = ~Q(kind="sms") | Exists(usable("sms"))
     # Deferred: one secret that doesn't decrypt must not hide the other channels.
-    return queryset.filter(_CONFIGURED, is_enabled=True).defer("secret")
+    return queryset.filter(_CONFIGURED, has_provider, is_enabled=True).defer("secret")
 
 
 def retry(*, notification: Notification, now: datetime) -> None:
@@ -219,8 +227,7 @@ def send_test(
     receiver = _receiver(channel, address)
     language = _language(channel, address)
     with override(language):
-        message = Message(
-            title=_("Test message"),
+        message = _test_message(
             text=_("If you can read this, the channel works. There is nothing to do.")
             if channel is not None
             else _("If you get this, alerts reach you here. There is nothing to do."),
@@ -228,8 +235,6 @@ def send_test(
                 Fact(label=_("Channel") if channel else _("To"), value=receiver),
                 Fact(label=_("Sent by"), value=requested_by.get_username()),
             ),
-            url=settings.PORTAL_URL,
-            url_label=_("Open the portal"),
             language=language,
         )
     about = f"channel:{channel.pk}" if channel else f"address:{address and address.pk}"
@@ -240,16 +245,81 @@ def send_test(
             method=method,
             receiver=receiver,
             message=message.to_json(),
-            purpose=TEST_PURPOSE,
             subject_key=about,
-            idempotency_key=f"test:{uuid4()}",
-            lane=Notification.Lane.NORMAL,
-            queued_at=now,
-            next_attempt_at=now + _TEST_FALLBACK,
-            give_up_at=now,
+            **_test_values(now, TEST_PURPOSE),
         ),
         now=now,
     )
+
+
+def send_provider_test(
+    *,
+    provider: Provider,
+    address: Address,
+    method: str,
+    now: datetime,
+    requested_by: User,
+) -> Notification:
+    """Queue a test through one provider, enabled or not, to a person's phone.
+
+    `method` is sms or voice. As `send_test` otherwise; raises UnableToEnqueue.
+    """
+    needed = NEEDED.get((method, provider.kind))
+    lacks = [
+        name
+        for name in needed or ()
+        if not (
+            has_secret(provider, name)
+            if name in provider.SECRETS
+            else getattr(provider, name)
+        )
+    ]
+    if needed is None or lacks:
+        raise UnableToEnqueue(_("The provider is not configured for this yet."))
+    problem = refusal(None, address, method=method, purpose=PROVIDER_TEST_PURPOSE)
+    if problem:
+        raise UnableToEnqueue(problem)
+    language = address.contact.language or settings.PORTAL_LANGUAGE
+    with override(language):
+        text = _("%(portal)s: this is a test of %(name)s. There is nothing to do.") % {
+            "portal": settings.PORTAL_NAME,
+            "name": provider.name,
+        }
+        facts = (Fact(label=_("Sent by"), value=requested_by.get_username()),)
+        message = _test_message(
+            text=text, facts=facts, language=language, short=text, spoken=text
+        )
+    return _insert(
+        Notification(
+            address=address,
+            receiver=_receiver(None, address),
+            method=method,
+            message=message.to_json(),
+            subject_key=test_subject(provider),
+            **_test_values(now, PROVIDER_TEST_PURPOSE),
+        ),
+        now=now,
+    )
+
+
+def _test_message(**values: Any) -> Message:
+    return Message(
+        title=_("Test message"),
+        url=settings.PORTAL_URL,
+        url_label=_("Open the portal"),
+        **values,
+    )
+
+
+def _test_values(now: datetime, purpose: str) -> dict[str, Any]:
+    return {
+        "purpose": purpose,
+        "idempotency_key": f"test:{uuid4()}",
+        "lane": Notification.Lane.NORMAL,
+        "queued_at": now,
+        "next_attempt_at": now + _TEST_FALLBACK,
+        "give_up_at": now,
+    }
 
 
 def delete_ended(*, before: datetime, batch_size: int = 1000) -> int:
@@ -282,7 +352,8 @@ def refusal(
 ) -> str:
     """Say why nothing can be sent there, in words; empty when something can.
 
-    A test may go to a disabled channel, a code to an address that isn't verified.
+    A test may go to a disabled channel, a code to an address that isn't verified, the
+    test of a provider to any phone.
     """
     if channel is not None:
         return _channel_refusal(channel, is_test=purpose == TEST_PURPOSE)
@@ -292,10 +363,15 @@ def refusal(
         return _("The address is disabled.")
     if not address.contact.is_enabled:
         return _("The contact is disabled.")
+    if purpose == PROVIDER_TEST_PURPOSE:
+        return ""
     if purpose != CODE_PURPOSE and not address.is_verified:
         return _("The address is not verified.")
     by = method or DEFAULT_METHOD.get(address.kind, "")
     if by not in methods_of(kind=address.kind, usable=usable_methods()):
+        carried = carrier(channel=None, address=address, method=method)
+        if needs_provider(carried) and registry.is_known(carried):
+            return nobody_carries(carried)
         return _("Nothing here can send to %(kind)s yet.") % {"kind": address.kind}
     return ""
 
@@ -307,6 +383,8 @@ def _channel_refusal(channel: Channel, *, is_test: bool) -> str:
         return _("The channel is not configured yet.")
     if not registry.is_known(channel.kind):
         return _("Nothing here can send to %(kind)s yet.") % {"kind": channel.kind}
+    if needs_provider(channel.kind) and not usable(channel.kind).exists():
+        return nobody_carries(channel.kind)
     return ""
 
 

@@ -22,6 +22,7 @@ from notifications.models.channel import channel_kinds
 from notifications.models.contact import MAX_DELAY_S, address_kinds, method_kinds
 
 MAX_RECIPIENTS = 20
+MAX_NUMBERS = 10
 SECRET_PREFIX = "whsec_"  # noqa: S105 the prefix of Standard Webhooks secrets
 # Standard Webhooks 1.0.0, "Signature scheme": between 192 and 512 bits.
 MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64
@@ -56,7 +57,12 @@ def validate_channel(*, kind: str, address: str, secret: str) -> dict[str, str]:
     if kind not in dict(channel_kinds()):
         known = ", ".join(name for name, _label in channel_kinds())
         return {"kind": _("Unknown kind. Known are: %(known)s.") % {"known": known}}
-    check = {"email": _check_email, "slack": _check_slack, "webhook": _check_webhook}
+    check = {
+        "email": _check_email,
+        "slack": _check_slack,
+        "webhook": _check_webhook,
+        "sms": _check_sms,
+    }
     problems = check[kind](address.strip(), secret)
     return {field: text for field, text in problems.items() if text}
 
@@ -64,12 +70,13 @@ def validate_channel(*, kind: str, address: str, secret: str) -> dict[str, str]:
 def missing_fields(*, kind: str, address: str, has_secret: bool) -> dict[str, str]:
     """Name what a channel still needs before anything can be sent through it."""
     missing = {}
-    if kind in {"email", "webhook"} and not address.strip():
-        missing["address"] = (
-            _("Enter the webhook's URL before you enable the channel.")
-            if kind == "webhook"
-            else _("Enter an e-mail address before you enable the channel.")
-        )
+    what = {
+        "email": _("Enter an e-mail address before you enable the channel."),
+        "webhook": _("Enter the webhook's URL before you enable the channel."),
+        "sms": _("Enter a phone number before you enable the channel."),
+    }.get(kind)
+    if what and not address.strip():
+        missing["address"] = what
     if kind == "slack" and not has_secret:
         missing["secret"] = _(
             "Paste the webhook URL from Slack before you enable the channel."
@@ -104,7 +111,7 @@ def validate_address(*, kind: str, value: str) -> dict[str, str]:
     if kind not in dict(address_kinds()):
         known = ", ".join(name for name, _label in address_kinds())
         return {"kind": _("Unknown kind. Known are: %(known)s.") % {"known": known}}
-    check = {"email": _email_problem, "phone": _phone_problem, "slack": _slack_problem}
+    check = {"email": _email_problem, "phone": phone_problem, "slack": _slack_problem}
     problem = check[kind](value)
     return {"value": problem} if problem else {}
 
@@ -170,7 +177,8 @@ def _email_problem(value: str) -> str:
     return ""
 
 
-def _phone_problem(value: str) -> str:
+def phone_problem(value: str) -> str:
+    """Say what is wrong with a phone number; nothing when it can be sent to."""
     number = _phone_number(value)
     # Lengths only: lists of number ranges age, and the code proves that it rings.
     if number is None or not phonenumbers.is_possible_number(number):
@@ -228,6 +236,19 @@ def _check_slack(address: str, secret: str) -> dict[str, str]:
         if address
         else "",
         "secret": url_problem(secret),
+    }
+
+
+def _check_sms(address: str, secret: str) -> dict[str, str]:
+    found = recipients(address)
+    problem = next(filter(None, (phone_problem(one) for one in found)), "")
+    if not problem and len(found) > MAX_NUMBERS:
+        problem = _("At most %(count)d numbers.") % {"count": MAX_NUMBERS}
+    elif not problem and len(set(found)) < len(found):
+        problem = _("A number stands here twice. Remove one.")
+    return {
+        "address": problem,
+        "secret": _("SMS channels have no secret. Leave it empty.") if secret else "",
     }
 
 

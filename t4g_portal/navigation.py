@@ -54,6 +54,7 @@ GROUPS: Sequence[Group] = (
         (
             Entry("notifications.Contact", "contacts"),
             Entry("notifications.Channel", "campaign"),
+            Entry("notifications.Provider", "cell_tower"),
             Entry("incidents.PriorityRule", "priority_high"),
             Entry("notifications.Notification", "outbox"),
         ),

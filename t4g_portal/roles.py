@@ -73,6 +73,8 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "notifications.address":          ("vacd",  "v",     "",      "v"),
     "notifications.personalrule":     ("vacd",  "v",     "",      "v"),
     "notifications.channel":          ("vacd",  "v",     "",      "v"),
+    "notifications.provider":         ("vacd",  "v",     "",      "v"),
+    "notifications.deliveryreport":   ("v",     "v",     "",      "v"),
     "notifications.notification":     ("vc",    "v",     "",      "v"),
     "notifications.attempt":          ("v",     "v",     "",      "v"),
     "cellar.loopcycle":               ("v",     "v",     "",      "v"),

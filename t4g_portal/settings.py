@@ -376,6 +376,11 @@ EGRESS_ALLOWED_NETWORKS: list[str] = env.list(
     default=[] if IS_PRODUCTION else ["127.0.0.0/8", "::1/128"],
 )
 
+# Where the providers' APIs are; other addresses are for tests and for OVHcloud's other
+# regions, such as https://ca.api.ovh.com/1.0.
+TWILIO_API_URL = env.str("TWILIO_API_URL", default="https://api.twilio.com").rstrip("/")
+OVH_API_URL = env.str("OVH_API_URL", default="https://eu.api.ovh.com/1.0").rstrip("/")
+
 # --- E-mail: with EMAIL_HOST unset, messages are kept and readable in the portal -----
 EMAIL_HOST = env.str("EMAIL_HOST", default="")
 EMAIL_PORT = env.int("EMAIL_PORT", default=587)

@@ -12,7 +12,7 @@ from monitors.models import (
     Monitor,
     Threshold,
 )
-from notifications.models import Address, Channel, Contact, PersonalRule
+from notifications.models import Address, Channel, Contact, PersonalRule, Provider
 from t4g_portal.lib.history import track
 from t4g_portal.lib.models import ApiKey
 
@@ -31,6 +31,8 @@ def track_configuration() -> None:
     track(Address, part_of="contact")
     track(PersonalRule, part_of="contact")
     track(Channel)
+    # Whoever knows the token can send reports.
+    track(Provider, secrets={"url_token"})
     track(User, secrets={"password"}, left_out={"last_login", "date_joined"})
     track(Group)
     track(ApiKey, secrets={"digest"}, left_out={"created_at"})

@@ -16,10 +16,10 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.decorators import action
 
-from notifications.admin.parts import confirm, label, redirect_to
+from notifications.admin.parts import confirm, label, redirect_to, say_result
 from notifications.delivery import try_channel
 from notifications.forms import ChannelForm
-from notifications.models import Channel, Notification
+from notifications.models import Channel
 from notifications.services import UnableToEnqueue
 from notifications.validation import missing_fields
 from t4g_portal.lib.admin import ManyAdmin
@@ -119,7 +119,7 @@ class ChannelAdmin(ManyAdmin):
         except UnableToEnqueue as error:
             messages.error(request, str(error))
             return redirect_to(obj=channel)
-        _say_result(request, sent)
+        say_result(request, sent)
         can_view = request.user.has_perm("notifications.view_notification")
         return redirect_to(obj=sent if can_view else channel)
 
@@ -127,21 +127,3 @@ class ChannelAdmin(ManyAdmin):
 def _state(channel: Channel, name: str) -> Any:
     # A channel that nothing was sent through has no state yet.
     return getattr(getattr(channel, "state", None), name, None)
-
-
-def _say_result(request: HttpRequest, sent: Notification) -> None:
-    if sent.receipt.get("kept"):
-        messages.warning(
-            request,
-            _("The test was kept and not sent: no mail server is set (EMAIL_HOST)."),
-        )
-    elif sent.status == Notification.Status.SENT:
-        answer = sent.receipt.get("answer") or "–"
-        messages.success(
-            request, _("The receiver took it and said: %(answer)s") % {"answer": answer}
-        )
-    else:
-        problem = sent.outcome or sent.get_status_display()
-        messages.error(
-            request, _("The test was not delivered. %(problem)s") % {"problem": problem}
-        )

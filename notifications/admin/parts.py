@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
+from notifications.models import Notification
 from t4g_portal.lib.pages import render_page
 from t4g_portal.lib.templatetags.portal import clock
 
@@ -54,3 +56,22 @@ def _page_of(obj: Model) -> str:
 def redirect_to(*, obj: Model) -> HttpResponse:
     """Go to the admin page of an object of this room."""
     return redirect(_page_of(obj))
+
+
+def say_result(request: HttpRequest, sent: Notification) -> None:
+    """Say what became of a test."""
+    if sent.receipt.get("kept"):
+        messages.warning(
+            request,
+            _("The test was kept and not sent: no mail server is set (EMAIL_HOST)."),
+        )
+    elif sent.status == Notification.Status.SENT:
+        answer = sent.receipt.get("answer") or "–"
+        messages.success(
+            request, _("The receiver took it and said: %(answer)s") % {"answer": answer}
+        )
+    else:
+        problem = sent.outcome or sent.get_status_display()
+        messages.error(
+            request, _("The test was not delivered. %(problem)s") % {"problem": problem}
+        )

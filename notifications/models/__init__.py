@@ -1,4 +1,4 @@
-"""People's addresses, channels, the outbox and its attempts."""
+"""People's addresses, channels, providers, the outbox with its attempts and reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from notifications.models.contact import (
     PersonalRule,
 )
 from notifications.models.inbound import SeenCall
-from notifications.models.outbox import Attempt, Notification
+from notifications.models.outbox import Attempt, DeliveryReport, Notification
+from notifications.models.provider import Provider, ProviderState
 
 __all__ = [
     "Address",
@@ -19,7 +20,10 @@ __all__ = [
     "Channel",
     "ChannelState",
     "Contact",
+    "DeliveryReport",
     "Notification",
     "PersonalRule",
+    "Provider",
+    "ProviderState",
     "SeenCall",
 ]

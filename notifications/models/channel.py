@@ -15,6 +15,7 @@ def channel_kinds() -> list[tuple[str, str]]:
         ("email", str(_("E-mail"))),
         ("slack", str(_("Slack incoming webhook"))),
         ("webhook", str(_("Signed webhook"))),
+        ("sms", str(_("SMS"))),
     ]
 
 
@@ -23,13 +24,14 @@ class Channel(models.Model):
 
     name = models.CharField(_("name"), max_length=120, unique=True)
     kind = models.CharField(_("kind"), max_length=30, choices=channel_kinds)
-    # E-mail: addresses separated by commas. Webhook: its URL. Slack: empty.
+    # E-mail, SMS: separated by commas. Webhook: its URL. Slack: empty.
     address = models.CharField(
         _("address"),
         max_length=500,
         blank=True,
         help_text=_(
             "E-mail: one or more addresses, separated by commas. "
+            "SMS: one or more numbers with their country codes. "
             "Signed webhook: its URL. Slack: leave empty."
         ),
     )

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from notifications.models.channel import Channel
 from notifications.models.contact import Address
+from notifications.models.provider import Provider
 
 
 class Notification(models.Model):
@@ -109,6 +110,8 @@ class Notification(models.Model):
         _("delivery"), max_length=12, blank=True, default="", db_default=""
     )
     delivered_at = models.DateTimeField(_("delivered"), null=True, blank=True)
+    # When the provider is asked, because its report has not come; NULL: not any more.
+    report_due_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = _("notification")
@@ -147,6 +150,12 @@ class Notification(models.Model):
                 condition=Q(address__isnull=False),
                 name="notifications_told_lately",
             ),
+            # reports.check_due
+            models.Index(
+                fields=["report_due_at"],
+                condition=Q(report_due_at__isnull=False),
+                name="notifications_report_due",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -170,6 +179,20 @@ class Attempt(models.Model):
     duration_ms = models.PositiveIntegerField(_("duration"), default=0)
     outcome = models.CharField(_("outcome"), max_length=12, choices=Outcome.choices)
     detail = models.TextField(_("detail"), blank=True)
+    provider = models.ForeignKey(
+        Provider,
+        verbose_name=_("provider"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        # It may be deleted while a message is on its way through it.
+        db_constraint=False,
+    )
+    # Its name then: an attempt outlives its provider.
+    via = models.CharField(
+        _("through"), max_length=120, blank=True, default="", db_default=""
+    )
 
     class Meta:
         verbose_name = _("attempt")
@@ -177,3 +200,29 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.pk} of notification {self.notification_id}"
+
+
+class DeliveryReport(models.Model):
+    """What a provider said of a message that it had taken, each thing once."""
+
+    notification = models.ForeignKey(
+        Notification, on_delete=models.CASCADE, related_name="reports"
+    )
+    at = models.DateTimeField(_("reported"))
+    # One of `receipts.RANKS`.
+    status = models.CharField(_("status"), max_length=12)
+    # In the provider's own words.
+    detail = models.CharField(_("detail"), max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = _("delivery report")
+        verbose_name_plural = _("delivery reports")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["notification", "status", "detail"],
+                name="notifications_deliveryreport_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.status} of notification {self.notification_id}"

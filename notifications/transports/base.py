@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
@@ -16,6 +17,36 @@ _MIN_SECRET_PART = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """A provider's account, opened: what a transport needs to speak for us."""
+
+    id: int
+    kind: str
+    name: str
+    account: str = ""
+    key_id: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
+    second_secret: str = field(default="", repr=False)
+    sender: str = ""
+    voice_sender: str = ""
+
+    def scrub(self, text: str) -> str:
+        """Return `text` without the account's secrets."""
+        parts = _telling_parts(self.secret) | _telling_parts(self.second_secret)
+        for part in sorted(parts, key=len, reverse=True):
+            text = text.replace(part, "•••")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A try whose outcome nobody knows: when it was, and what it said."""
+
+    at: datetime
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
     """Where one message goes; everything a transport needs without the database."""
 
@@ -24,9 +55,18 @@ class Destination:
     kind: str
     address: str = field(repr=False)
     secret: str = field(default="", repr=False)
+    # Whose account carries it, where it needs one.
+    account: Account | None = None
+    # Where the provider reports what became of it, and what a key on the phone did.
+    status_url: str = ""
+    keypress_url: str = ""
+    # The first try that may have reached it. Who can, looks for that before sending.
+    earlier: Earlier | None = None
 
     def scrub(self, text: str) -> str:
         """Return `text` without this destination's secret, or any telling part of it."""
+        if self.account is not None:
+            text = self.account.scrub(text)
         parts = _telling_parts(self.secret)
         if urlsplit_or_none(self.address):
             # The address of a webhook is no secret, but what stands behind its host
@@ -44,20 +84,31 @@ class Receipt:
     detail: Mapping[str, Any]
     # Taken, but not all is well: one recipient of several was refused, for example.
     warning: str = ""
+    # What the provider calls it in its reports.
+    message_id: str = ""
 
 
 class TransportError(Exception):
     """The message was not taken. `permanent`: another try would end the same.
 
     `detail` is for people and holds no secret; `retry_after_s` is what the receiver
-    asked for, in seconds.
+    asked for, in seconds. `is_providers_fault`: another provider may well take it.
+    `is_perhaps_taken`: the answer was lost, not the message.
     """
 
     def __init__(
-        self, detail: str, *, permanent: bool, retry_after_s: float | None = None
+        self,
+        detail: str,
+        *,
+        permanent: bool,
+        retry_after_s: float | None = None,
+        is_providers_fault: bool = False,
+        is_perhaps_taken: bool = False,
     ) -> None:
         self.permanent = permanent
         self.retry_after_s = retry_after_s
+        self.is_providers_fault = is_providers_fault
+        self.is_perhaps_taken = is_perhaps_taken
         self.detail = shorten(detail)
         super().__init__(self.detail)
 
@@ -73,6 +124,25 @@ class Transport(Protocol):
         Runs in a thread without a database connection. The key goes to the receiver, so
         that it can recognize a repetition.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a provider says of a message later: sent (handed on), delivered or failed.
+
+    `detail` is in its own words.
+    """
+
+    status: str
+    detail: str = ""
+
+
+class Reporting(Protocol):
+    """A transport whose provider knows later what became of a message."""
+
+    def ask(self, account: Account, message_id: str) -> Said | None:
+        """Return what it says now, None when nothing yet; raises TransportError."""
         ...
 
 

@@ -20,7 +20,7 @@ from django.urls.resolvers import URLPattern, URLResolver
 
 from incidents.models import Incident, PriorityRule, Service
 from monitors.models import MaintenanceWindow, Monitor, Series, Threshold
-from notifications.models import Channel, Contact, Notification
+from notifications.models import Channel, Contact, Notification, Provider
 from tests.access.world import World
 
 # Everybody, signed in or not.
@@ -213,12 +213,18 @@ DECLARED: dict[str, Asks] = {
         f"admin/{model._meta.app_label}/{model._meta.model_name}/<path:object_id>/clone/": form(
             _codename(model, "add"), on=model
         )
-        for model in (Channel, Monitor, Threshold, MaintenanceWindow)
+        for model in (Channel, Monitor, Threshold, MaintenanceWindow, Provider)
     },
     "admin/monitors/threshold/try/": act("monitors.add_threshold"),
     "admin/notifications/channel/<path:object_id>/test/": form(
         "notifications.change_channel", on=Channel
     ),
+    **{
+        f"admin/notifications/provider/<path:object_id>/{name}/": form(
+            "notifications.change_provider", on=Provider
+        )
+        for name in ("test", "renew")
+    },
     "admin/notifications/notification/<path:object_id>/retry/": form(
         "notifications.change_notification", on=Notification
     ),
@@ -263,6 +269,9 @@ ACTIONS: dict[str, dict[str, str]] = {
     ),
     "notifications.channel": dict.fromkeys(
         ("enable", "disable"), "notifications.change_channel"
+    ),
+    "notifications.provider": dict.fromkeys(
+        ("enable", "disable"), "notifications.change_provider"
     ),
     "notifications.contact": dict.fromkeys(
         ("enable", "disable"), "notifications.change_contact"

@@ -29,7 +29,7 @@ from monitors.models import (
     Threshold,
     ThresholdState,
 )
-from notifications.models import Address, Attempt, Contact, Notification
+from notifications.models import Address, Attempt, Contact, Notification, Provider
 from t4g_portal.lib.api.issuing import issue
 from t4g_portal.lib.models import LoopCycle
 from tests.factories import (
@@ -77,6 +77,7 @@ def make_world(*, now: datetime) -> World:
         user,
         Group.objects.create(name="Some group"),
         channel,
+        Provider.objects.create(name="Twilio", kind="twilio"),
         contact,
         notification,
         incident,

@@ -9,6 +9,7 @@ import pytest
 
 from tests.factories import make_user
 from tests.notifications.servers import MailHost, Receiver, Slack, running
+from tests.notifications.vendors import Ovh, Twilio, standing_in
 
 SECRET_PATH = "/services/T0CANARY1/B0CANARY2/canaryCanaryCanary3"
 
@@ -33,6 +34,21 @@ def mail_host(settings: Any) -> Iterator[MailHost]:
     settings.EMAIL_USE_TLS = False
     yield host
     host.stop()
+
+
+@pytest.fixture
+def twilio(settings: Any) -> Iterator[Twilio]:
+    with standing_in(Twilio()) as vendor:
+        settings.TWILIO_API_URL = vendor.url
+        yield vendor
+
+
+@pytest.fixture
+def ovh(settings: Any) -> Iterator[Ovh]:
+    # Ahead of us, so that only their own clock will do.
+    with standing_in(Ovh(skew_s=5400)) as vendor:
+        settings.OVH_API_URL = vendor.api_url
+        yield vendor
 
 
 @pytest.fixture

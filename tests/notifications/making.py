@@ -10,9 +10,11 @@ from django.urls import reverse
 
 from notifications import services
 from notifications.message import Fact, Message
-from notifications.models import Attempt, Channel, Notification
+from notifications.models import Attempt, Channel, Notification, Provider
 from tests.factories import make_channel
+from tests.notifications import vendors
 
+PHONE = "+33612345678"
 _numbers = itertools.count(1)
 SIGNING_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -35,6 +37,36 @@ def make_slack_channel(url: str, **values: Any) -> Channel:
 def make_webhook_channel(url: str, **values: Any) -> Channel:
     values.setdefault("secret", SIGNING_SECRET)
     return make_channel(kind="webhook", address=url, **values)
+
+
+def make_twilio(**values: Any) -> Provider:
+    """The account that `vendors.Twilio` knows."""
+    values.setdefault("name", "Twilio")
+    values.setdefault("account", vendors.ACCOUNT_SID)
+    values.setdefault("secret", vendors.AUTH_TOKEN)
+    values.setdefault("sender", "+33757000000")
+    values.setdefault("voice_sender", "+33757000000")
+    values.setdefault("is_enabled", True)
+    values.setdefault("position", 1)
+    return Provider.objects.create(kind="twilio", **values)
+
+
+def make_ovh(**values: Any) -> Provider:
+    """The account that `vendors.Ovh` knows."""
+    values.setdefault("name", "OVHcloud")
+    values.setdefault("account", vendors.OVH_SERVICE)
+    values.setdefault("key_id", vendors.OVH_KEY)
+    values.setdefault("secret", vendors.OVH_SECRET)
+    values.setdefault("second_secret", vendors.OVH_CONSUMER)
+    values.setdefault("sender", "T4GOPS")
+    values.setdefault("is_enabled", True)
+    values.setdefault("position", 2)
+    return Provider.objects.create(kind="ovh", **values)
+
+
+def make_sms_channel(*numbers: str, **values: Any) -> Channel:
+    address = ", ".join(numbers or (PHONE,))
+    return make_channel(kind="sms", address=address, **values)
 
 
 def make_notification(*, now: datetime, **values: Any) -> Notification:

@@ -12,11 +12,16 @@ from t4g_portal.configuration.sections.monitors import (
     MONITORS,
     THRESHOLDS,
 )
-from t4g_portal.configuration.sections.notifications import CHANNELS, CONTACTS
+from t4g_portal.configuration.sections.notifications import (
+    CHANNELS,
+    CONTACTS,
+    PROVIDERS,
+)
 
 SECTIONS = (
     SERVICES,
     CONTACTS,
+    PROVIDERS,
     CHANNELS,
     PRIORITY_RULES,
     CONTROL_TARGETS,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from django.utils.translation import gettext as _
 
-from notifications import validation
-from notifications.models import Address, Channel, Contact, PersonalRule
+from notifications import provider_rules, validation
+from notifications.models import Address, Channel, Contact, PersonalRule, Provider
 from t4g_portal.configuration.tables import (
     Candidate,
     Fault,
@@ -31,6 +31,29 @@ def _check_contact(candidate: Candidate) -> Iterator[Fault]:
         wrong = validation.validate_rule(method=rule["method"], delay_s=rule["delay_s"])
         for column, message in wrong.items():
             yield Fault(column, message, part="rules", index=index)
+
+
+def _check_provider(candidate: Candidate) -> Iterator[Fault]:
+    values = candidate.values
+    found = provider_rules.validate_provider(
+        kind=values["kind"],
+        account=values["account"],
+        sender=values["sender"],
+        voice_sender=values["voice_sender"],
+    )
+    if values["is_enabled"] and "kind" not in found:
+        filled = {name for name, value in values.items() if value}
+        filled |= {name for name in Provider.SECRETS if candidate.secret(name)}
+        found |= provider_rules.missing_provider_fields(
+            kind=values["kind"], filled=filled
+        )
+    for column, message in found.items():
+        if column in Provider.SECRETS:
+            message = _("%(why)s %(name)s_env names the environment variable.") % {
+                "why": message,
+                "name": column,
+            }
+        yield Fault(column, message)
 
 
 def _check_channel(candidate: Candidate) -> Iterator[Fault]:
@@ -85,4 +108,18 @@ CHANNELS = Section(
     columns=columns(Channel, "name kind address secret language is_enabled"),
     left_out=frozenset(),
     check=_check_channel,
+)
+
+PROVIDERS = Section(
+    name="providers",
+    model=Provider,
+    key=("name",),
+    columns=columns(
+        Provider,
+        "name kind position is_enabled account key_id secret second_secret sender"
+        " voice_sender rate_per_s",
+    ),
+    # Another portal is called back at another address.
+    left_out=frozenset({"url_token"}),
+    check=_check_provider,
 )

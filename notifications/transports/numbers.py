@@ -1,0 +1,42 @@
+"""One message to each number of a destination, and one outcome for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.utils.translation import gettext as _
+
+from notifications.transports.base import Destination, Receipt, TransportError
+from notifications.validation import recipients
+
+
+def send_to_each(*, destination: Destination, send: Callable[[str], str]) -> Receipt:
+    """Send to each number; `send` returns the message's id.
+
+    Taken for one is taken: another try would tell that one twice. The others are named
+    in the warning. When none is taken, raises what the last one met.
+    """
+    numbers = recipients(destination.address)
+    if not numbers:
+        raise TransportError(_("There is no phone number. Enter one."), permanent=True)
+    ids: dict[str, str] = {}
+    refused: dict[str, TransportError] = {}
+    for number in numbers:
+        try:
+            ids[number] = send(number)
+        except TransportError as error:
+            refused[number] = error
+    if not ids:
+        raise next(reversed(refused.values()))
+    said = "; ".join(f"{number}: {error.detail}" for number, error in refused.items())
+    account = destination.account
+    return Receipt(
+        detail={
+            "answer": account.name if account else "",
+            "message_ids": list(ids.values()),
+        },
+        message_id=next(iter(ids.values())),
+        warning=_("Some numbers were refused: %(said)s") % {"said": said}
+        if said
+        else "",
+    )

@@ -1,0 +1,168 @@
+"""Twilio's REST API: what SMS and calls share."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from notifications.transports import api
+from notifications.transports.base import Account, Said, TransportError
+
+# Faults of the number that is sent to: no other provider reaches it either.
+# https://www.twilio.com/docs/api/errors
+_RECIPIENT = frozenset({13224, 21211, 21214, 21217, 21401, 21421, 21614})
+_BAD_CALLBACK = frozenset({21609, 21626, 21206})
+_RATE = 20429
+# Their clock and ours; DateSent is searched by the day.
+_SKEW = timedelta(seconds=30)
+_LOOK_AT = "50"
+
+# Ours by theirs; what isn't here says nothing of an arrival.
+STATUSES: Mapping[str, str] = {
+    "sent": "sent",
+    "delivered": "delivered",
+    "read": "delivered",
+    "undelivered": "failed",
+    "failed": "failed",
+    "canceled": "failed",
+    # Calls. Whether a machine took it, nobody knows; somebody's phone was answered.
+    "ringing": "sent",
+    "in-progress": "delivered",
+    "answered": "delivered",
+    "completed": "delivered",
+    "busy": "failed",
+    "no-answer": "failed",
+}
+
+
+def request(
+    account: Account, method: str, path: str, form: Mapping[str, str] | None = None
+) -> api.ApiAnswer:
+    """Ask for something below the account; raises TransportError for no answer."""
+    base = f"{settings.TWILIO_API_URL}/2010-04-01/Accounts/{quote(account.account)}"
+    pair = base64.b64encode(f"{account.account}:{account.secret}".encode()).decode()
+    headers = {"Authorization": f"Basic {pair}", "Accept": "application/json"}
+    query = ""
+    if method == "GET" and form:
+        query = f"?{urlencode(form)}"
+    elif form is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    return api.call(
+        account=account,
+        method=method,
+        url=f"{base}/{path}{query}",
+        headers=headers,
+        content=urlencode(form or {}).encode() if method == "POST" else b"",
+    )
+
+
+def code_of(answer: api.ApiAnswer) -> int:
+    """Return Twilio's own number of an error, 0 when there is none."""
+    code = answer.json.get("code") if isinstance(answer.json, dict) else None
+    return code if isinstance(code, int) else 0
+
+
+def refused(account: Account, answer: api.ApiAnswer) -> TransportError:
+    """Return the error that an answer other than 2xx means."""
+    code = code_of(answer)
+    is_temporary = answer.is_temporary or code == _RATE
+    said = answer.text
+    if isinstance(answer.json, dict) and answer.json.get("message"):
+        said = account.scrub(str(answer.json["message"]))
+    number = f" ({code})" if code else ""
+    advice = _advice(answer.status, code)
+    return TransportError(
+        f"{account.name}: HTTP {answer.status}{number}: {advice or said}",
+        permanent=not is_temporary,
+        retry_after_s=answer.retry_after_s,
+        is_providers_fault=code not in _RECIPIENT,
+    )
+
+
+def create(
+    account: Account, path: str, form: Mapping[str, str], *, status_url: str
+) -> str:
+    """Make a message or a call and return its SID; raises TransportError."""
+    sent = {**form, "StatusCallback": status_url} if status_url else dict(form)
+    answer = request(account, "POST", path, sent)
+    if code_of(answer) in _BAD_CALLBACK and status_url:
+        # The portal's address is none that Twilio can reach: it is asked instead.
+        answer = request(account, "POST", path, form)
+    if not answer.is_taken:
+        raise refused(account, answer)
+    sid = answer.json.get("sid") if isinstance(answer.json, dict) else None
+    if not sid:
+        raise TransportError(
+            _("%(name)s answered with something that is not Twilio.")
+            % {"name": account.name},
+            permanent=True,
+            is_providers_fault=True,
+        )
+    return str(sid)
+
+
+def find_message(
+    account: Account, *, to: str, texts: Collection[str], since: datetime
+) -> str:
+    """Return the SID of one of these texts to a number since then, "" when there is none.
+
+    Raises TransportError when Twilio doesn't say.
+    """
+    since -= _SKEW
+    search = {"To": to, "DateSent>": since.date().isoformat(), "PageSize": _LOOK_AT}
+    answer = request(account, "GET", "Messages.json", search)
+    if not answer.is_taken or not isinstance(answer.json, dict):
+        raise refused(account, answer)
+    for row in answer.json.get("messages", []):
+        is_ours = row.get("to") == to and row.get("body") in texts
+        if is_ours and _is_since(row.get("date_created"), since):
+            return str(row.get("sid", ""))
+    return ""
+
+
+def ask(account: Account, path: str) -> Said | None:
+    """Return what Twilio says of a message or call now, None when nothing yet."""
+    answer = request(account, "GET", path)
+    if not answer.is_taken or not isinstance(answer.json, dict):
+        raise refused(account, answer)
+    return said(answer.json.get("status"), answer.json.get("error_code"))
+
+
+def said(status: Any, error_code: Any) -> Said | None:
+    """Translate a status of Twilio's; None when it says nothing of an arrival."""
+    ours = STATUSES.get(str(status))
+    if ours is None:
+        return None
+    detail = f"Twilio: {status}"
+    if error_code:
+        detail += f" ({error_code})"
+    return Said(status=ours, detail=detail)
+
+
+def _is_since(created: Any, since: datetime) -> bool:
+    try:
+        return parsedate_to_datetime(str(created)) >= since
+    except (ValueError, TypeError):
+        # Without a date the text and the number must do.
+        return True
+
+
+def _advice(status: int, code: int) -> str:
+    if status == 401 or code == 20003:
+        return _("Twilio does not accept the account's SID or token. Enter them again.")
+    return {
+        20005: _("The Twilio account is not active."),
+        21211: _("This is not a phone number that Twilio knows."),
+        21408: _("Allow this country in Twilio's geographic permissions."),
+        21606: _("The sender is no number of this account. Enter another one."),
+        21608: _("A trial account sends only to numbers verified with Twilio."),
+        21610: _("The receiver has answered STOP. They can answer START."),
+        21614: _("This number takes no SMS."),
+    }.get(code, "")
