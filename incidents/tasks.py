@@ -7,13 +7,14 @@ from datetime import datetime
 from celery import shared_task
 
 from incidents.advancing import advance_due
-from incidents.oncall import handoffs, importing, recording, swapping
+from incidents.oncall import handoffs, importing, publishing, recording, swapping
 from t4g_portal.lib.loops import run_cycle
 
 # Seconds without a full cycle after which `/ready` names the loop.
 ADVANCE_BOUND_S = 60
 ON_CALL_BOUND_S = 300
 IMPORT_BOUND_S = 3 * 900
+PUBLISH_BOUND_S = 3 * 300
 
 
 @shared_task(name="incidents.tasks.advance")
@@ -49,4 +50,14 @@ def import_calendars() -> None:
         name="incidents.import_calendars",
         bound_s=IMPORT_BOUND_S,
         cycle=lambda now: importing.import_all(now=now),
+    )
+
+
+@shared_task(name="incidents.tasks.publish_shifts")
+def publish_shifts() -> None:
+    """Remember what calendar programs were told; see `incidents.oncall.publishing`."""
+    run_cycle(
+        name="incidents.publish_shifts",
+        bound_s=PUBLISH_BOUND_S,
+        cycle=lambda now: publishing.publish_all(now=now),
     )

@@ -86,6 +86,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     pages: tuple[tuple[str, str, str], ...] = (
         (_("Overview"), "home", "home"),
         (_("Incidents"), "incidents:list", "e911_emergency"),
+        (_("On call"), "oncall:page", "calendar_month"),
         (_("Numbers"), "incidents:numbers", "insights"),
         (_("Monitors"), "monitors:list", "monitor_heart"),
         (_("Status page"), "status", "public"),

@@ -36,6 +36,7 @@ EXPECTED_LOOPS: Mapping[str, int] = MappingProxyType(
         "incidents.advance": 60,
         "incidents.on_call": 300,
         "incidents.import_calendars": 2700,
+        "incidents.publish_shifts": 900,
         "monitors.keep_house": 3 * 3600,
         "notifications.keep_house": 3 * 3600,
     }

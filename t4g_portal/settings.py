@@ -262,6 +262,9 @@ CELERY_BEAT_SCHEDULE = {
     "incidents.import_calendars": _tick(
         "incidents.tasks.import_calendars", 900.0, "housekeeping"
     ),
+    "incidents.publish_shifts": _tick(
+        "incidents.tasks.publish_shifts", 300.0, "housekeeping"
+    ),
     "monitors.roll_up": _tick("monitors.tasks.roll_up", 60.0, "housekeeping"),
     "monitors.keep_house": _tick("monitors.tasks.keep_house", 3600.0, "housekeeping"),
     "notifications.keep_house": _tick(

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from incidents.oncall import feed_views
 from t4g_portal import views
 from t4g_portal.trust import csp_reports, signing_in
 
@@ -19,6 +20,8 @@ urlpatterns = [
     path("", include("monitors.urls")),
     path("", include("incidents.inbound.urls")),
     path("incidents/", include("incidents.urls")),
+    path("on-call/", include("incidents.oncall.urls")),
+    path("feeds/on-call/<str:token>.ics", feed_views.feed, name="on-call-feed"),
     path("", include("t4g_portal.public.urls")),
     path("first-steps/", include("t4g_portal.first_run.urls")),
     path("health", views.health, name="health"),

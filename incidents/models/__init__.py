@@ -13,6 +13,7 @@ from incidents.models.oncall import (
     ScheduleState,
 )
 from incidents.models.priority import PriorityRule
+from incidents.models.published import PublishedShift
 from incidents.models.schedule import Participant, Rotation, Schedule
 from incidents.models.service import Service
 from incidents.models.together import Handover, IncidentRole
@@ -32,6 +33,7 @@ __all__ = [
     "Participant",
     "Postmortem",
     "PriorityRule",
+    "PublishedShift",
     "Rotation",
     "Schedule",
     "ScheduleState",

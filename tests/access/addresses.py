@@ -18,7 +18,14 @@ from django.db.models import Model
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern, URLResolver
 
-from incidents.models import Incident, PriorityRule, Service
+from incidents.models import (
+    Absence,
+    Incident,
+    Override,
+    PriorityRule,
+    Service,
+    SwapRequest,
+)
 from monitors.models import MaintenanceWindow, Monitor, Series, Threshold
 from notifications.models import Channel, Contact, Notification, Provider
 from tests.access.world import World
@@ -87,6 +94,8 @@ FIRST_STEPS = (
     " notifications.add_channel notifications.change_channel"
 )
 
+_TAKE = "incidents.view_schedule incidents.take_shift"
+
 DECLARED: dict[str, Asks] = {
     # Pages
     "": page("incidents.view_incident monitors.view_monitor"),
@@ -112,6 +121,29 @@ DECLARED: dict[str, Asks] = {
             "public",
         )
     },
+    "on-call/": page("incidents.view_schedule"),
+    "on-call/hours.csv": page("incidents.view_schedule"),
+    "on-call/change/": form(_TAKE),
+    # Only somebody with a contact has shifts to swap, and a feed.
+    "on-call/swap/": form(_TAKE, may_be_missing=True),
+    **{
+        f"on-call/swap/<int:pk>/{name}/": act(
+            _TAKE, on=SwapRequest, may_be_missing=True
+        )
+        for name in ("accept", "decline", "withdraw")
+    },
+    "on-call/absence/": form(_TAKE),
+    # One's own needs less: see tests/incidents/oncall/test_pages.py.
+    "on-call/absence/<int:pk>/remove/": act(
+        f"{_TAKE} incidents.delete_absence", on=Absence
+    ),
+    "on-call/override/<int:pk>/remove/": act(
+        f"{_TAKE} incidents.delete_override", on=Override
+    ),
+    "on-call/feed/": act("incidents.view_schedule", may_be_missing=True),
+    "feeds/on-call/<str:token>.ics": page(
+        ANYBODY, parts={"token": "t"}, may_be_missing=True
+    ),
     # The API
     "api/v1/schema/": page(MEMBER),
     "api/docs/": page(MEMBER),

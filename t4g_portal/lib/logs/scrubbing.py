@@ -35,6 +35,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"|webhook\.office\.com|api\.telegram\.org)/[^\s\"'<>]+",
             rf"\1/{HIDDEN}",
         ),
+        (r"(/feeds/on-call/)[^\s/?\"'<>]+", rf"\1{HIDDEN}"),
         (r"(/ping/)[^\s/?\"'<>]+", rf"\1{HIDDEN}"),
         # The link with which somebody acknowledges.
         (r"(/a/)\d+-\d+\.[\w.]+", rf"\1{HIDDEN}"),

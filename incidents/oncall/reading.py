@@ -1,0 +1,156 @@
+"""What the On call page shows beside who is on call now; each says its queries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.db.models import Q
+
+from incidents.models import Absence, CalendarFeed, Schedule, SwapRequest
+from incidents.oncall import calendar, hours, who
+from incidents.oncall.board import Turn
+from incidents.oncall.hours import Interval, PersonHours
+from incidents.oncall.plan import Plan, Shift
+from incidents.oncall.turns import turns_of
+from notifications.models import Contact
+
+# More than anybody reads; all are in the admin.
+_MAX_ABSENCES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The calendar of a time, and what belongs to the reader."""
+
+    # Id and name, in their order.
+    schedules: list[tuple[int, str]]
+    turns: list[Turn]
+    hours: list[PersonHours]
+    # Swap requests that wait for the reader, and those that the reader made.
+    asks: list[SwapRequest]
+    asked: list[SwapRequest]
+    absences: list[Absence]
+    feeds: list[CalendarFeed]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    plans: dict[int, Plan]
+    shifts: dict[int, tuple[Shift, ...]]
+    names: dict[int, str]
+
+
+def read(
+    *,
+    now: datetime,
+    me: Contact | None,
+    board_period: Interval,
+    month: Interval,
+    zone: ZoneInfo,
+) -> Reading:
+    """Return what the page shows, in at most 18 queries.
+
+    `board_period` and `month` are half-open; hours are counted by the clocks of `zone`.
+    """
+    start = min(board_period[0], month[0])
+    end = max(board_period[1], month[1])
+    found = _stretch(start, end)
+    mine = me.pk if me else None
+    swaps = _swaps(mine, now)
+    return Reading(
+        schedules=[(pk, plan.name) for pk, plan in found.plans.items()],
+        turns=[
+            turn
+            for pk, plan in found.plans.items()
+            for turn in turns_of(
+                plan=plan, shifts=found.shifts[pk], names=found.names, me=mine
+            )
+        ],
+        hours=_hours(found, month, now, zone),
+        asks=[swap for swap in swaps if swap.other_id == mine],
+        asked=[swap for swap in swaps if swap.asker_id == mine],
+        absences=list(
+            Absence.objects.filter(ends_at__gt=now)
+            .select_related("contact")
+            .order_by("starts_at", "pk")[:_MAX_ABSENCES]
+        ),
+        feeds=list(
+            CalendarFeed.objects.filter(
+                Q(contact=mine) & Q(contact__isnull=False) | Q(schedule__in=found.plans)
+            )
+        ),
+    )
+
+
+def turns_between(
+    *, schedule_id: int, start: datetime, end: datetime, me: int | None
+) -> list[Turn]:
+    """Return the turns of one schedule, cut to a time, in at most 13 queries."""
+    found = _stretch(start, end, [schedule_id])
+    return [
+        turn
+        for pk, plan in found.plans.items()
+        for turn in turns_of(
+            plan=plan, shifts=found.shifts[pk], names=found.names, me=me
+        )
+    ]
+
+
+def hours_between(
+    *, period: Interval, now: datetime, zone: ZoneInfo
+) -> list[PersonHours]:
+    """Return the hours of everybody within a time, in at most 14 queries."""
+    return _hours(_stretch(*period), period, now, zone)
+
+
+def _stretch(
+    start: datetime, end: datetime, ids: Sequence[int] | None = None
+) -> _Stretch:
+    if ids is None:
+        ids = list(Schedule.objects.order_by("name").values_list("pk", flat=True))
+    plans = who.plan_of(ids, since=start)
+    shifts = who.shifts_of(schedule_ids=ids, start=start, end=end)
+    return _Stretch(
+        plans={pk: plans[pk] for pk in ids if pk in plans and pk in shifts},
+        shifts=shifts,
+        names=who.names_of(
+            shifts=(shift for found in shifts.values() for shift in found),
+            plans=plans.values(),
+        ),
+    )
+
+
+def _hours(
+    found: _Stretch, period: Interval, now: datetime, zone: ZoneInfo
+) -> list[PersonHours]:
+    stretches: Mapping[int, list[Interval]] = defaultdict(list)
+    for shifts in found.shifts.values():
+        for shift in calendar.joined(shifts):
+            if shift.contact_id is not None:
+                stretches[shift.contact_id].append((shift.start, shift.end))
+    return hours.person_hours(
+        stretches=stretches,
+        names={pk: found.names.get(pk, "?") for pk in stretches},
+        start=period[0],
+        end=period[1],
+        now=now,
+        zone=zone,
+    )
+
+
+def _swaps(me: int | None, now: datetime) -> list[SwapRequest]:
+    if me is None:
+        return []
+    return list(
+        SwapRequest.objects.filter(
+            Q(asker=me) | Q(other=me),
+            status=SwapRequest.Status.ASKED,
+            ends_at__gt=now,
+        )
+        .select_related("asker", "other", "schedule")
+        .order_by("starts_at", "pk")
+    )
