@@ -54,6 +54,8 @@ def body(*, message: Message, sent_at: int) -> dict[str, Any]:
         "type": "notification",
         "timestamp": datetime.fromtimestamp(sent_at, tz=UTC).isoformat(),
         "data": {
+            # "Reminder" when it may have arrived already, "DRILL" in a rehearsal.
+            "mark": message.mark,
             "title": message.title,
             "text": message.text,
             "tone": message.tone,

@@ -57,6 +57,7 @@ def test_the_body_holds_the_whole_message(receiver):
     (request,) = receiver.requests
     assert request.json["type"] == "notification"
     assert request.json["data"] == {
+        "mark": "",
         "title": "Backend is down",
         "text": "HTTP 502 three times in a row",
         "tone": "alarm",

@@ -1,0 +1,111 @@
+"""A process that works for the portal and kills itself at a chosen point.
+
+`python -m tests.faults.dying POINT`: as the kernel's OOM killer would, in between two
+statements, every time at the same place.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import django
+
+
+def die(*_args: Any, **_values: Any) -> Any:
+    """End this process without a chance to say goodbye."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def after(act: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the act with a death right after it."""
+
+    def then_die(*args: Any, **values: Any) -> Any:
+        act(*args, **values)
+        die()
+
+    return then_die
+
+
+def _deliver(**patched: Callable[..., Any]) -> None:
+    from django.utils import timezone
+
+    from notifications import delivery
+
+    for name, replacement in patched.items():
+        setattr(delivery, name, replacement)
+    delivery.deliver_due(now=timezone.now())
+
+
+def _claimed() -> None:
+    _deliver(prepare=die)
+
+
+def _looked_again() -> None:
+    _deliver(send=die)
+
+
+def _sent() -> None:
+    from notifications.letters import send
+
+    _deliver(send=after(send))
+
+
+def _recording() -> None:
+    _deliver(record=die)
+
+
+def _recorded() -> None:
+    from notifications.recording import record
+
+    _deliver(record=after(record))
+
+
+def _stepping() -> None:
+    """The engine dies with the outbox rows written and the incident not saved."""
+    from django.utils import timezone
+
+    from incidents.advancing import advance_due
+    from incidents.models import Incident
+
+    Incident.save = die  # type: ignore[method-assign]
+    advance_due(now=timezone.now())
+
+
+def _stepped() -> None:
+    """The engine dies after it has committed a step, with others to go."""
+    from django.utils import timezone
+
+    from incidents.advancing import advance_due
+    from incidents.models import Incident
+
+    count = 0
+    save = Incident.save
+
+    def second_dies(self: Incident, *args: Any, **values: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 2:
+            die()
+        save(self, *args, **values)
+
+    Incident.save = second_dies  # type: ignore[method-assign, assignment]
+    advance_due(now=timezone.now())
+
+
+POINTS: dict[str, Callable[[], None]] = {
+    "claimed": _claimed,
+    "looked-again": _looked_again,
+    "sent": _sent,
+    "recording": _recording,
+    "recorded": _recorded,
+    "stepping": _stepping,
+    "stepped": _stepped,
+}
+
+if __name__ == "__main__":
+    django.setup()
+    POINTS[sys.argv[1]]()
