@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from incidents import paging
+from incidents.mirroring import mirror
 from incidents.models import Incident
 from incidents.people import Actor
 
@@ -33,6 +34,7 @@ def store(incident: Incident, now: datetime) -> Incident:
     """Set when the engine looks next, and save."""
     paging.schedule(incident=incident, now=now)
     incident.save()
+    mirror(incident=incident, now=now)
     return incident
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from incidents import escalation, paging, priorities, timeline
 from incidents.collaboration import handovers, postmortems
 from incidents.messages import Reason
+from incidents.mirroring import mirror
 from incidents.models import Alert, Incident, IncidentEvent, Service
 from incidents.people import Actor
 
@@ -57,6 +58,7 @@ def announce(*, incident: Incident, now: datetime) -> None:
     paging.page(incident=incident, reason=Reason.OPENED, now=now)
     paging.schedule(incident=incident, now=now)
     incident.save()
+    mirror(incident=incident, now=now, is_new=True)
 
 
 def reopen(*, incident: Incident, priority: str, now: datetime) -> None:
@@ -88,6 +90,7 @@ def reopen(*, incident: Incident, priority: str, now: datetime) -> None:
         )
     paging.schedule(incident=incident, now=now)
     incident.save()
+    mirror(incident=incident, now=now)
 
 
 def end(
@@ -128,6 +131,7 @@ def end(
     paging.schedule(incident=incident, now=now)
     incident.save()
     postmortems.require(incident=incident, now=now)
+    mirror(incident=incident, now=now)
 
 
 def take_back(*, incident: Incident) -> None:

@@ -13,7 +13,8 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from incidents.models import Alert, Incident, IncidentEvent, Service
-from notifications.message import Fact, Message, Tone
+from incidents.timeline import by_way
+from notifications.message import ACTS, Fact, Message, Tone
 from t4g_portal.lib.priority import Priority, highest
 from t4g_portal.lib.retelling import retold
 from t4g_portal.lib.wording import clock, duration
@@ -40,6 +41,8 @@ class Reason(StrEnum):
     RESOLVED = "resolved"
     # It goes on as a part of another incident.
     MERGED = "merged"
+    # What stands in a chat says so; nobody is told.
+    TAKEN = "taken"
 
 
 _CLOSING = {Reason.RECOVERED, Reason.RESOLVED}
@@ -63,6 +66,8 @@ class Story:
     old: str = ""
     # Where it goes on, for one that was merged.
     into: Incident | None = None
+    # By which way they did it, a value of IncidentEvent.Via.
+    via: str = ""
 
 
 def thread_key(*, incident: Incident) -> str:
@@ -71,7 +76,13 @@ def thread_key(*, incident: Incident) -> str:
 
 
 def story_of(
-    *, incident: Incident, reason: Reason, now: datetime, actor: str = "", old: str = ""
+    *,
+    incident: Incident,
+    reason: Reason,
+    now: datetime,
+    actor: str = "",
+    old: str = "",
+    via: str = "",
 ) -> Story:
     """Gather what the messages tell; three queries at most."""
     alerts = list(
@@ -88,6 +99,7 @@ def story_of(
         thread_priority=_highest_so_far(incident),
         actor=actor,
         old=old,
+        via=via,
     )
 
 
@@ -105,15 +117,18 @@ def build(
     is_first_in_thread: bool,
     has_mention: bool,
     ack_url: str = "",
+    edits: str = "",
+    log: str = "",
 ) -> Message:
     """Write the message in `language`; empty takes the portal's.
 
     `ack_url` is the receiver's own link (`inbound.links`); what several people read has
-    none.
+    none. `edits`: it takes the place of what was said before, where that can be edited,
+    or of the `log` of what happened alone.
     """
     language = language or settings.PORTAL_LANGUAGE
     incident = story.incident
-    with translation.override(language), timezone.override(_zone(story.service)):
+    with translation.override(language), timezone.override(zone_of(story.service)):
         return Message(
             title=_title(story),
             text=_text(story),
@@ -130,10 +145,23 @@ def build(
             ack_url=ack_url,
             incident_id=incident.pk,
             service=story.service.name,
+            acts=_acts(incident),
+            edits=edits,
+            log=log,
         )
 
 
-def _zone(service: Service) -> tzinfo:
+def _acts(incident: Incident) -> tuple[str, ...]:
+    """Return what may be done to it from a message."""
+    match incident.status:
+        case Incident.Status.RESOLVED:
+            return ()
+        case Incident.Status.ACKNOWLEDGED:
+            return ("escalate", "resolve")
+    return ACTS
+
+
+def zone_of(service: Service) -> tzinfo:
     """Return the service's zone; a misspelt one must not stop a page."""
     try:
         return ZoneInfo(service.time_zone)
@@ -156,6 +184,8 @@ def _title(story: Story) -> str:
             return _("Still open: %(name)s") % {"name": name}
         case Reason.AGAIN:
             return _("Fails again: %(name)s") % {"name": name}
+        case Reason.TAKEN:
+            return _("Acknowledged: %(name)s") % {"name": name}
         case Reason.RECOVERED:
             return _("Over: %(name)s") % {"name": name}
         case Reason.RESOLVED:
@@ -170,7 +200,7 @@ def _tone(story: Story) -> Tone:
         return "good"
     if story.reason == Reason.MERGED:
         return "calm"
-    if story.reason == Reason.AGAIN:
+    if story.reason in {Reason.AGAIN, Reason.TAKEN}:
         return "warning"
     return "alarm" if story.incident.priority in {"p0", "p1"} else "warning"
 
@@ -187,7 +217,7 @@ def _closing(story: Story) -> str:
     told = {
         "time": _clock(story, ended_at),
         "duration": duration(ended_at - incident.started_at),
-        "actor": story.actor,
+        "actor": by_way(who=story.actor, via=story.via),
     }
     if story.reason == Reason.RESOLVED:
         return _("Resolved by %(actor)s at %(time)s, after %(duration)s.") % told
@@ -224,6 +254,11 @@ def _occasion(story: Story) -> str:
                 "actor": story.actor,
                 "number": story.into.pk,
                 "title": retold(story.into.title),
+            }
+        case Reason.TAKEN:
+            return _("Acknowledged by %(actor)s at %(time)s.") % {
+                "actor": by_way(who=story.actor or incident.holder, via=story.via),
+                "time": _clock(story, incident.acknowledged_at or story.now),
             }
     return ""
 

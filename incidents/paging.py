@@ -167,6 +167,7 @@ def tell_recovery(
         reason=Reason.RESOLVED if actor else Reason.RECOVERED,
         now=event.at,
         actor=actor,
+        via=event.via,
     )
     _tell(
         story=story,

@@ -7,6 +7,7 @@ from typing import Any
 
 from incidents import escalation, paging, timeline
 from incidents.messages import Reason
+from incidents.mirroring import mirror
 from incidents.models import Alert, Incident, IncidentEvent, PriorityRule
 from incidents.people import Actor
 from t4g_portal.lib.priority import highest
@@ -75,9 +76,12 @@ def follow_alerts(*, incident: Incident, now: datetime) -> None:
     """
     firing = of_firing(incident=incident)
     priority = highest(firing) if firing else incident.priority
-    if priority != incident.priority and not incident.is_priority_pinned:
+    is_other = priority != incident.priority and not incident.is_priority_pinned
+    if is_other:
         change(incident=incident, priority=priority, now=now)
     incident.save()
+    if is_other:
+        mirror(incident=incident, now=now)
 
 
 def of_firing(*, incident: Incident) -> list[str]:

@@ -47,6 +47,10 @@ class UnableToResolve(UnableToAct):
     """It is resolved already, or alerts still fire."""
 
 
+class StillFiring(UnableToResolve):
+    """Alerts of it still fire, and nobody said to close them."""
+
+
 class UnableToAddNote(UnableToAct):
     """The note is empty or too long."""
 
@@ -156,7 +160,7 @@ def resolve_incident(
         refuse_resolved(incident, UnableToResolve)
         firing = incident.alerts.filter(status=Alert.Status.FIRING).count()
         if firing and not even_if_firing:
-            raise UnableToResolve(
+            raise StillFiring(
                 ngettext(
                     "%(count)d alert is still firing. It resolves by itself when the "
                     "alert ends; tick the box to close it anyway.",

@@ -23,6 +23,13 @@ from t4g_portal.lib.priority import Priority
 from t4g_portal.lib.retelling import retold
 
 Kind = IncidentEvent.Kind
+# Ways that need no look at the portal.
+_FROM_OUTSIDE = {
+    IncidentEvent.Via.LINK,
+    IncidentEvent.Via.SLACK,
+    IncidentEvent.Via.SMS,
+    IncidentEvent.Via.VOICE,
+}
 
 
 def add(
@@ -55,6 +62,24 @@ def sentence(*, event: IncidentEvent) -> str:
     """Say what a line tells, without who did it and without its free text."""
     speak = _SENTENCES.get(event.kind)
     return speak(event.data) if speak else event.get_kind_display()
+
+
+def by_way(*, who: str, via: str) -> str:
+    """Say who did it, and by which way where that was no page of the portal.
+
+    "Ana via SMS"; empty for the portal itself.
+    """
+    if not who or via not in _FROM_OUTSIDE:
+        return who
+    way = IncidentEvent.Via(via).label
+    return _("%(who)s via %(way)s") % {"who": who, "way": way}
+
+
+def told(*, event: IncidentEvent) -> str:
+    """Say a whole line for a message: what, and who by which way."""
+    said = sentence(event=event)
+    who = by_way(who=event.who, via=event.via)
+    return f"{said} ({who})" if who else said
 
 
 def words(*, event: IncidentEvent) -> str:

@@ -85,7 +85,7 @@ def gather(
     for its turn, and what else is due to them waits with it. None also when somebody
     else has taken the row over.
     """
-    if message.incident_id is None:
+    if message.incident_id is None or message.edits:
         return ()
     with transaction.atomic():
         row = held(claim=claim, is_locked=True)
@@ -203,6 +203,8 @@ def _turn_at(row: Notification, now: datetime) -> datetime | None:
     """Return when the person may get the next message; None: they get little."""
     lately = (
         Notification.objects.filter(
+            # An edit of a message in a chat disturbs nobody.
+            Q(message__edits="") | Q(message__edits__isnull=True),
             address=row.address_id,
             method=row.method,
             status=_Status.SENT,

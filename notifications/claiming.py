@@ -31,7 +31,8 @@ class Claim:
 
 
 # `live`: what may block or be sent. A row in back-off blocks the later messages of its
-# thread, one that is merely scheduled does not.
+# thread, one that is merely scheduled does not. An edit of what was said waits for what
+# is being said, and nothing waits for it but other edits.
 # The last SELECT looks again, because a row may have been taken since the first.
 _CLAIM = """
 WITH slot (lane, free) AS (
@@ -41,18 +42,22 @@ live AS (
     SELECT id, lane, next_attempt_at, channel_id, address_id,
         status = 'sending' AND lease_until > %(now)s AS is_in_flight,
         next_attempt_at <= %(now)s AS is_due,
-        message ->> 'thread_key' AS thread_key
+        coalesce(message ->> 'edits', '') <> '' AS is_edit,
+        CASE WHEN coalesce(message ->> 'edits', '') = ''
+            THEN message ->> 'thread_key' ELSE '' END AS thread_key
     FROM notifications_notification
     WHERE status IN ('queued', 'sending')
         AND (status = 'sending' OR attempt_count > 0 OR next_attempt_at <= %(now)s)
 ),
 placed AS (
     SELECT *,
-        bool_or(is_in_flight) OVER (PARTITION BY channel_id, address_id) AS is_busy,
+        bool_or(is_in_flight AND NOT is_edit) OVER destination
+            OR (is_edit AND bool_or(is_in_flight) OVER destination) AS is_busy,
         thread_key = '' OR id = min(id) OVER (
             PARTITION BY channel_id, address_id, thread_key
         ) AS is_next_in_thread
     FROM live
+    WINDOW destination AS (PARTITION BY channel_id, address_id)
 ),
 next_of_destination AS (
     SELECT DISTINCT ON (channel_id, address_id) id, lane, next_attempt_at

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from notifications import callbacks, providers
@@ -25,6 +26,7 @@ from notifications.transports.base import (
     Account,
     Destination,
     Earlier,
+    Posted,
     TransportError,
 )
 from notifications.transports.registry import transport_for
@@ -152,6 +154,28 @@ def _destination(
         status_url=callbacks.status_url(row.pk) if account else "",
         keypress_url=callbacks.keypress_url(row.pk) if account else "",
         earlier=_earlier(row, message),
+        posted=_posted(row) if by == "slack_bot" else (),
+    )
+
+
+def _posted(row: Notification) -> tuple[Posted, ...]:
+    """Return what stands at a row's destination about its subject; one query."""
+    there = Q(channel=row.channel) if row.channel else Q(address=row.address)
+    receipts = (
+        Notification.objects.filter(
+            there,
+            subject_key=row.subject_key,
+            status=Notification.Status.SENT,
+            receipt__has_any_keys=["ts", "log_ts"],
+        )
+        .order_by("pk")
+        .values_list("receipt", flat=True)
+    )
+    return tuple(
+        Posted(channel=receipt["channel"], ts=receipt[name], is_log=name == "log_ts")
+        for receipt in receipts
+        for name in ("ts", "log_ts")
+        if name in receipt
     )
 
 

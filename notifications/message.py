@@ -15,6 +15,9 @@ from t4g_portal.lib.priority import Priority
 Tone = Literal["alarm", "warning", "calm", "good"]
 TONES: tuple[str, ...] = get_args(Tone)
 
+# Acts on an incident that a message can offer.
+ACTS = ("ack", "escalate", "resolve")
+
 VERSION = 1
 MAX_TITLE = 300
 MAX_TEXT = 20_000
@@ -78,12 +81,21 @@ class Message:
     ack_url: str = ""
     # Lets Slack and SMS offer acts on the incident; None offers none.
     incident_id: int | None = None
+    # What may be done to it now, in the order of the buttons; see `ACTS`.
+    acts: tuple[str, ...] = ()
+    # "all" or "log": what it takes the place of, where messages can be edited. Nobody is
+    # told by it.
+    edits: str = ""
+    # What happened so far, for where a message has a thread of its own.
+    log: str = ""
     # Stands before the title everywhere, such as "DRILL".
     mark: str = ""
     # The name of what is concerned: several messages about one place are told as one.
     service: str = ""
 
     def __post_init__(self) -> None:
+        if self.edits not in {"", "all", "log"}:
+            raise ValueError(f"unknown edits {self.edits!r}")
         if self.tone not in TONES:
             raise ValueError(f"unknown tone {self.tone!r}")
         if self.priority and self.priority not in Priority.values:
@@ -94,6 +106,8 @@ class Message:
         object.__setattr__(self, "title", _one_line(self.title, MAX_TITLE))
         object.__setattr__(self, "text", _paragraphs(self.text, MAX_TEXT))
         object.__setattr__(self, "facts", tuple(self.facts[:MAX_FACTS]))
+        object.__setattr__(self, "acts", tuple(a for a in ACTS if a in self.acts))
+        object.__setattr__(self, "log", _paragraphs(self.log, MAX_TEXT))
         object.__setattr__(self, "url", _url(self.url))
         object.__setattr__(self, "ack_url", _url(self.ack_url))
         object.__setattr__(self, "short", _one_line(self.short, MAX_SHORT))

@@ -57,7 +57,7 @@ def preview(*, notification: Notification) -> Preview:
         )
     sent = (
         slack.payload(message)
-        if kind == "slack"
+        if kind in {"slack", "slack_bot"}
         else webhook.body(
             message=message, sent_at=int(notification.queued_at.timestamp())
         )

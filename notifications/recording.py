@@ -213,7 +213,8 @@ def _note_provider(result: Try, now: datetime) -> None:
         state.update(failed_at=now, error=result.detail, set_back_until=now + _SET_BACK)
     else:
         state.update(failed_at=now, error=result.detail)
-    if result.retry_after_s:
+    if result.retry_after_s and result.carrier != "slack_bot":
+        # Slack means one method of one channel: a page never waits for an edit.
         # It asked for a pause: nothing goes out through it meanwhile.
         free_at = now + timedelta(seconds=min(result.retry_after_s, MAX_PAGING_S))
         state.filter(Q(next_free_at=None) | Q(next_free_at__lt=free_at)).update(

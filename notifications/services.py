@@ -42,7 +42,7 @@ _CONFIGURED = (
     (Q(kind="email") & ~Q(address=""))
     | (Q(kind="slack") & ~Q(secret=""))
     | (Q(kind="webhook") & ~Q(address="") & ~Q(secret=""))
-    | (Q(kind="sms") & ~Q(address=""))
+    | (Q(kind__in=["sms", "slack_bot"]) & ~Q(address=""))
 )
 
 

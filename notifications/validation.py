@@ -27,6 +27,7 @@ SECRET_PREFIX = "whsec_"  # noqa: S105 the prefix of Standard Webhooks secrets
 # Standard Webhooks 1.0.0, "Signature scheme": between 192 and 512 bits.
 MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64
 # Member ids of Slack: U for people of a workspace, W for those of an Enterprise grid.
+_SLACK_CHANNEL = re.compile(r"[CG][A-Z0-9]{6,20}|#[\w.-]{1,80}")
 _SLACK_USER = re.compile(r"[UW][A-Z0-9]{5,20}")
 # Calls to these cost the caller, or reach nobody in particular.
 _COSTLY = {
@@ -60,6 +61,7 @@ def validate_channel(*, kind: str, address: str, secret: str) -> dict[str, str]:
     check = {
         "email": _check_email,
         "slack": _check_slack,
+        "slack_bot": _check_slack_bot,
         "webhook": _check_webhook,
         "sms": _check_sms,
     }
@@ -74,6 +76,7 @@ def missing_fields(*, kind: str, address: str, has_secret: bool) -> dict[str, st
         "email": _("Enter an e-mail address before you enable the channel."),
         "webhook": _("Enter the webhook's URL before you enable the channel."),
         "sms": _("Enter a phone number before you enable the channel."),
+        "slack_bot": _("Enter the Slack channel before you enable it."),
     }.get(kind)
     if what and not address.strip():
         missing["address"] = what
@@ -249,6 +252,20 @@ def _check_sms(address: str, secret: str) -> dict[str, str]:
     return {
         "address": problem,
         "secret": _("SMS channels have no secret. Leave it empty.") if secret else "",
+    }
+
+
+def _check_slack_bot(address: str, secret: str) -> dict[str, str]:
+    return {
+        "address": ""
+        if not address or _SLACK_CHANNEL.fullmatch(address)
+        else _(
+            "Enter the channel's ID, such as C012AB3CD (at the bottom of its details "
+            "in Slack), or its name, such as #alerts."
+        ),
+        "secret": _("The token belongs to the provider. Leave it empty.")
+        if secret
+        else "",
     }
 
 

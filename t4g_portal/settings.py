@@ -382,6 +382,7 @@ EGRESS_ALLOWED_NETWORKS: list[str] = env.list(
 # Where the providers' APIs are; other addresses are for tests and for OVHcloud's other
 # regions, such as https://ca.api.ovh.com/1.0.
 TWILIO_API_URL = env.str("TWILIO_API_URL", default="https://api.twilio.com").rstrip("/")
+SLACK_API_URL = env.str("SLACK_API_URL", default="https://slack.com/api").rstrip("/")
 OVH_API_URL = env.str("OVH_API_URL", default="https://eu.api.ovh.com/1.0").rstrip("/")
 
 # --- E-mail: with EMAIL_HOST unset, messages are kept and readable in the portal -----

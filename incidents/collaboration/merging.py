@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from incidents import grouping, paging, priorities, timeline
 from incidents.acting import UnableToAct
 from incidents.collaboration import handovers
+from incidents.mirroring import mirror
 from incidents.models import Incident, IncidentEvent
 from incidents.people import Actor
 from notifications.models import Contact
@@ -110,6 +111,7 @@ def _close(
     paging.tell_merged(incident=source, event=event, into=target, actor=actor.name)
     paging.schedule(incident=source, now=now)
     source.save()
+    mirror(incident=source, now=now)
 
 
 def _take_in(

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from django.utils.translation import gettext as _
 
 from incidents import services
 from incidents.messages import thread_key
 from incidents.models import Incident
-from notifications.models import Contact, Notification
+from notifications.models import Address, Contact, Notification
 
 PERMISSION = "incidents.change_incident"
 
@@ -21,6 +22,7 @@ class Act(StrEnum):
     """What somebody may do without opening the portal."""
 
     ACKNOWLEDGE = "ack"
+    ESCALATE = "escalate"
     RESOLVE = "resolve"
 
 
@@ -48,9 +50,37 @@ def perform(
             via=via,
             now=now,
         )
+    except services.StillFiring:
+        text = _("Alerts of it still fire. It resolves by itself when they end.")
+        return Answer(is_done=False, text=text)
     except services.UnableToAct as error:
         return Answer(is_done=False, text=str(error))
     return Answer(is_done=True, text=done())
+
+
+def sender(*, kind: str, value: str, incident: Incident | None) -> Contact | None:
+    """Return whose verified address this is; None when nobody's, or nobody knows whose.
+
+    Where several share it, it is the one who was paged there last about the incident.
+    Two queries at most.
+    """
+    addresses = list(
+        Address.objects.usable()
+        .filter(kind=kind, value=value)
+        .select_related("contact__user")
+        .order_by("pk")
+    )
+    if len(addresses) > 1 and incident is not None:
+        last = (
+            Notification.objects.filter(
+                subject_key=thread_key(incident=incident), address__in=addresses
+            )
+            .order_by("-pk")
+            .values_list("address_id", flat=True)
+            .first()
+        )
+        addresses = [address for address in addresses if address.pk == last]
+    return addresses[0].contact if len(addresses) == 1 else None
 
 
 def refusal(*, contact: Contact, incident: Incident) -> str:
@@ -76,11 +106,20 @@ def _acknowledged() -> str:
     return _("Acknowledged. Nobody is paged about it any more.")
 
 
+def _escalate(**values: Any) -> object:
+    return services.escalate_now(**values)  # type: ignore[attr-defined]
+
+
+def _escalated() -> str:
+    return _("Escalated: the next step is paged now.")
+
+
 def _resolved() -> str:
     return _("Resolved.")
 
 
 _ACTS: dict[Act, tuple[Callable[..., object], Callable[[], str]]] = {
     Act.ACKNOWLEDGE: (services.acknowledge, _acknowledged),
+    Act.ESCALATE: (_escalate, _escalated),
     Act.RESOLVE: (services.resolve_incident, _resolved),
 }

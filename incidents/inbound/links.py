@@ -15,6 +15,7 @@ from django.core import signing
 from django.urls import reverse
 from django.utils.crypto import salted_hmac
 
+from incidents.inbound.merged import going_on
 from incidents.models import Incident
 from notifications.models import Address
 
@@ -22,8 +23,6 @@ LIFE = timedelta(days=7)
 # 128 bits: nobody guesses them, and an SMS has room for them.
 _SIGNATURE_BYTES = 16
 _TOKEN = re.compile(r"(\d{1,18})-(\d{1,18})\.[0-9A-Za-z]{1,12}\.[0-9A-Za-z]{1,22}")
-# Incidents are merged into merged ones; a circle must not hold a request.
-_MAX_MERGES = 10
 
 
 class UnableToOpenLink(Exception):
@@ -75,30 +74,17 @@ def open_link(*, token: str) -> Link:
             Address.objects.usable().select_related("contact__user").get(pk=address_id)
         )
         _signer(address).unsign(token, max_age=LIFE)
-        return Link(incident=_going_on(incident_id), address=address)
     except signing.SignatureExpired as error:
         raise LinkExpired("a week old") from error
-    except (
-        signing.BadSignature,
-        Address.DoesNotExist,
-        Incident.DoesNotExist,
-    ) as error:
+    except (signing.BadSignature, Address.DoesNotExist) as error:
         raise UnableToOpenLink("not a link of ours") from error
+    incident = going_on(incident_id)
+    if incident is None:
+        raise UnableToOpenLink("its incident is gone")
+    return Link(incident=incident, address=address)
 
 
 def _signer(address: Address) -> _ShortSigner:
     # The value is signed but not in the link: whoever has the address today may not
     # act with what was sent to somebody else.
     return _ShortSigner(sep=".", salt=f"incidents.ack:{address.kind}:{address.value}")
-
-
-def _going_on(incident_id: int) -> Incident:
-    incidents = Incident.objects.select_related(
-        "service", "acknowledged_by", "resolved_by"
-    )
-    incident = incidents.get(pk=incident_id)
-    for _hop in range(_MAX_MERGES):
-        if incident.merged_into_id is None:
-            break
-        incident = incidents.get(pk=incident.merged_into_id)
-    return incident

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from incidents.inbound import pages
+from incidents.inbound import pages, slack, voice
 
-urlpatterns = [path("a/<str:token>", pages.acknowledge, name="ack-link")]
+urlpatterns = [
+    path("a/<str:token>", pages.acknowledge, name="ack-link"),
+    path("hooks/slack/actions", slack.actions, name="slack-actions"),
+    path("hooks/twilio/voice", voice.key_pressed, name="twilio-voice"),
+]

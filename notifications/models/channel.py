@@ -13,6 +13,7 @@ def channel_kinds() -> list[tuple[str, str]]:
     """Kinds with a transport; an open set, so no migration for a new one."""
     return [
         ("email", str(_("E-mail"))),
+        ("slack_bot", str(_("Slack channel"))),
         ("slack", str(_("Slack incoming webhook"))),
         ("webhook", str(_("Signed webhook"))),
         ("sms", str(_("SMS"))),
@@ -32,7 +33,8 @@ class Channel(models.Model):
         help_text=_(
             "E-mail: one or more addresses, separated by commas. "
             "SMS: one or more numbers with their country codes. "
-            "Signed webhook: its URL. Slack: leave empty."
+            "Slack channel: its ID (C…) or #name. "
+            "Signed webhook: its URL. Slack incoming webhook: leave empty."
         ),
     )
     # Slack: the webhook URL is itself the secret. Webhook: the signing secret.

@@ -47,6 +47,16 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
+class Posted:
+    """A message of the same thread that stands at a destination and can be edited."""
+
+    channel: str
+    ts: str
+    # The log of what happened, which stands in the thread.
+    is_log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
     """Where one message goes; everything a transport needs without the database."""
 
@@ -62,6 +72,8 @@ class Destination:
     keypress_url: str = ""
     # The first try that may have reached it. Who can, looks for that before sending.
     earlier: Earlier | None = None
+    # What stands there already about the same, the oldest first.
+    posted: tuple[Posted, ...] = ()
 
     def scrub(self, text: str) -> str:
         """Return `text` without this destination's secret, or any telling part of it."""

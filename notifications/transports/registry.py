@@ -8,6 +8,7 @@ from notifications.transports.base import Reporting, Transport, TransportError
 from notifications.transports.email import EmailTransport
 from notifications.transports.ovh_sms import OvhSmsTransport
 from notifications.transports.slack import SlackTransport
+from notifications.transports.slack_bot import SlackBotTransport
 from notifications.transports.twilio_sms import TwilioSmsTransport
 from notifications.transports.twilio_voice import TwilioVoiceTransport
 from notifications.transports.webhook import WebhookTransport
@@ -24,6 +25,7 @@ _THROUGH: dict[tuple[str, str], Transport] = {
     ("sms", "twilio"): _twilio_sms,
     ("sms", "ovh"): _ovh_sms,
     ("voice", "twilio"): _twilio_voice,
+    ("slack_bot", "slack"): SlackBotTransport(),
 }
 # Who knows later what became of a message.
 _REPORTING: dict[tuple[str, str], Reporting] = {

@@ -49,38 +49,43 @@ class SlackTransport:
         )
 
 
-def payload(message: Message) -> dict[str, Any]:
-    """Return the JSON that Slack takes. Nothing in a message can mention anybody."""
+def payload(
+    message: Message, *, buttons: Iterable[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """Return the JSON that Slack takes. Nothing in a message can mention anybody.
+
+    `buttons` stand before those that lead to pages.
+    """
     with override(message.language or settings.PORTAL_LANGUAGE):
         title = f"{_SIGNS[message.tone]} {message.marked_title}"
         opening = [
             {
                 "type": "header",
-                "text": {"type": "plain_text", "text": _fit(title, MAX_HEADER)},
+                "text": {"type": "plain_text", "text": fit(title, MAX_HEADER)},
             }
         ]
         mention = "<!channel>" if message.has_mention else ""
         room = MAX_SECTION - len(mention) - 1
-        said = " ".join(filter(None, (mention, _fit(message.text, room))))
+        said = " ".join(filter(None, (mention, fit(message.text, room))))
         if said:
-            opening.append({"type": "section", "text": _mrkdwn(said)})
-        closing = _closing(message)
+            opening.append({"type": "section", "text": mrkdwn(said)})
+        closing = _closing(message, [*buttons])
         budget = MAX_TOTAL - _RESERVE - _size(opening) - _size(closing)
         blocks = [*opening, *_fact_sections(message.facts, budget), *closing]
         # What phones show in the notification and screen readers read.
-        fallback = _fit(title, MAX_FALLBACK)
+        fallback = fit(title, MAX_FALLBACK)
     return {"text": fallback, "blocks": blocks, "unfurl_links": False}
 
 
-def _closing(message: Message) -> list[dict[str, Any]]:
+def _closing(message: Message, buttons: list[dict[str, Any]]) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
-    buttons = _links(message)
-    if buttons:
-        if message.tone == "alarm":
-            buttons[0]["style"] = "primary"
-        blocks.append({"type": "actions", "elements": buttons})
+    links = _links(message)
+    if links and not buttons and message.tone == "alarm":
+        links[0]["style"] = "primary"
+    if buttons or links:
+        blocks.append({"type": "actions", "elements": [*buttons, *links]})
     origin = _("%(name)s operations portal") % {"name": settings.PORTAL_NAME}
-    context = _mrkdwn(_fit(origin, MAX_BUTTON))
+    context = mrkdwn(fit(origin, MAX_BUTTON))
     return [*blocks, {"type": "context", "elements": [context]}]
 
 
@@ -91,7 +96,7 @@ def _links(message: Message) -> list[dict[str, Any]]:
         {
             "type": "button",
             "action_id": action_id,
-            "text": {"type": "plain_text", "text": _fit(said, MAX_BUTTON)},
+            "text": {"type": "plain_text", "text": fit(said, MAX_BUTTON)},
             "url": url,
         }
         for action_id, said, url in (
@@ -107,27 +112,28 @@ def _fact_sections(facts: Iterable[Fact], budget: int) -> list[dict[str, Any]]:
     facts = tuple(facts)
     fields: list[dict[str, Any]] = []
     for position, fact in enumerate(facts):
-        label = _fit(fact.label, _MAX_LABEL)
-        field = f"*{label}*\n{_fit(fact.value, _MAX_VALUE) or '–'}"
+        label = fit(fact.label, _MAX_LABEL)
+        field = f"*{label}*\n{fit(fact.value, _MAX_VALUE) or '–'}"
         budget -= len(field)
         if budget < 0:
             left_out = len(facts) - position
             more = _("and %(count)d more, see the portal") % {"count": left_out}
-            fields.append(_mrkdwn(f"_{more}_"))
+            fields.append(mrkdwn(f"_{more}_"))
             break
-        fields.append(_mrkdwn(field))
+        fields.append(mrkdwn(field))
     return [
         {"type": "section", "fields": fields[start : start + MAX_FIELDS]}
         for start in range(0, len(fields), MAX_FIELDS)
     ]
 
 
-def _mrkdwn(text: str) -> dict[str, Any]:
+def mrkdwn(text: str) -> dict[str, Any]:
+    """Return a text in which only what we write ourselves is markup."""
     # verbatim: a hostile page title must not become a link, a channel or a person.
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
-def _fit(text: str, limit: int) -> str:
+def fit(text: str, limit: int) -> str:
     """Escape `text` for Slack and cut it to `limit` characters, never inside an entity."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     if len(escaped) <= limit:

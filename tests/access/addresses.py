@@ -34,6 +34,8 @@ from tests.access.world import World
 ANYBODY = "anybody"
 # Whoever is signed in.
 MEMBER = "member"
+# A program that proves itself by a signature; no person does.
+PROVEN = "a proven program"
 # Nobody at all, because it isn't offered.
 NOBODY = "nobody"
 
@@ -196,6 +198,8 @@ DECLARED: dict[str, Asks] = {
     "first-steps/": page(FIRST_STEPS),
     **{f"first-steps/{name}/": act(FIRST_STEPS) for name in ("watch", "tell", "end")},
     # Anybody's
+    # Programs, which prove themselves.
+    **{route: act(PROVEN) for route in ("hooks/slack/actions", "hooks/twilio/voice")},
     "a/<str:token>": form(ANYBODY, parts={"token": "t"}, may_be_missing=True),
     "ping/<str:ping_key>": form(ANYBODY, parts={"ping_key": "k"}, may_be_missing=True),
     "ping/<str:ping_key>/": form(ANYBODY, parts={"ping_key": "k"}, may_be_missing=True),

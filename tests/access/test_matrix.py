@@ -27,6 +27,7 @@ from tests.access.addresses import (
     ENGINE_OWNED,
     MEMBER,
     NOBODY,
+    PROVEN,
     Asks,
     actions_of,
     address,
@@ -68,7 +69,7 @@ def person(name: str) -> User | AnonymousUser:
 
 def has(name: str, needs: str) -> bool:
     """Whether somebody is declared to have what an address asks for."""
-    if needs in {ANYBODY, NOBODY}:
+    if needs in {ANYBODY, NOBODY, PROVEN}:
         return needs == ANYBODY
     if name == ANONYMOUS:
         return False
@@ -100,6 +101,8 @@ def is_as_declared(name: str, asks: Asks, needs: str, found: str) -> bool:
         refusals = {"hidden"}
     if name == ANONYMOUS:
         refusals = {"sent to the login", *(refusals & {"hidden"})}
+    if needs == PROVEN:
+        refusals = {"sent to the login"}
     if needs == NOBODY:
         refusals |= {"not offered"}
     return found in refusals

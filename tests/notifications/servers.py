@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import email
+import itertools
 import json
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +17,12 @@ from email.message import EmailMessage
 from email.policy import default as modern
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+from slack_sdk.signature import SignatureVerifier
 
 
 @dataclass
@@ -139,7 +144,9 @@ def _is_valid(block: dict[str, Any]) -> bool:
                 one["type"] == "button"
                 and len(one["action_id"]) <= 255
                 and _is_text(one, 75)
-                and len(one["url"]) <= 3000
+                and (("url" in one) != ("value" in one))
+                and len(one.get("url", "")) <= 3000
+                and len(one.get("value", "")) <= 2000
                 and one.get("style", "primary") in {"primary", "danger"}
                 for one in block["elements"]
             )
@@ -231,3 +238,151 @@ def running(receiver: Receiver) -> Iterator[Receiver]:
     finally:
         receiver.stop()
         thread.join()
+
+
+class SlackApi(Receiver):
+    """Slack's Web API for one workspace: posts, edits, and the buttons of its people."""
+
+    def __init__(self, *, signing_secret: str = "", portal_url: str = "") -> None:
+        super().__init__("/api")
+        # Each message by channel and ts, as it stands there now.
+        self.messages: dict[tuple[str, str], dict[str, Any]] = {}
+        # What only the one who pressed was told.
+        self.replies: list[str] = []
+        self.channels = {"C0ALERTS": "#token4good-alerts", "C0SUPPORT": "#support"}
+        self.token = "xoxb-stand-in-token"
+        self.signing_secret = signing_secret or "8f742231b10e8888abcd99yyyzzz85a5"
+        self.portal_url = portal_url
+        # The next call of a method is answered once its event is set.
+        self.gates: dict[str, threading.Event] = {}
+        self._counter = itertools.count(1)
+        self._guard = threading.Lock()
+
+    @property
+    def calls(self) -> list[str]:
+        """The methods called, in order."""
+        return [
+            one.path.removeprefix("/api/")
+            for one in self.requests
+            if one.path.startswith("/api/")
+        ]
+
+    def tops(self, channel: str) -> list[dict[str, Any]]:
+        """What stands in a channel itself, the oldest first."""
+        return [
+            message
+            for (where, _ts), message in sorted(self.messages.items())
+            if where == channel and "thread_ts" not in message
+        ]
+
+    def thread(self, channel: str, ts: str) -> list[dict[str, Any]]:
+        """What stands in a thread, the oldest first."""
+        return [
+            message
+            for (where, _ts), message in sorted(self.messages.items())
+            if where == channel and message.get("thread_ts") == ts
+        ]
+
+    def answer(self, request: Request) -> Answer:
+        if request.path.startswith("/actions/"):
+            self.replies.append(request.json["text"])
+            return Answer(200, "ok")
+        if self.answers:
+            return self.answers.popleft()
+        with self._guard:
+            return Answer(
+                body=json.dumps(self._said(request)),
+                headers={"Content-Type": "application/json; charset=utf-8"},
+                gate=self.gates.pop(request.path.removeprefix("/api/"), None),
+            )
+
+    def _said(self, request: Request) -> dict[str, Any]:
+        if request.headers.get("authorization") != f"Bearer {self.token}":
+            return {"ok": False, "error": "invalid_auth"}
+        body, method = request.json, request.path.removeprefix("/api/")
+        problem = slack_problem(request)
+        if problem:
+            return {"ok": False, "error": problem}
+        if method == "chat.postMessage":
+            return self._posted(body)
+        if method == "chat.update":
+            key = (body["channel"], body["ts"])
+            if key not in self.messages:
+                return {"ok": False, "error": "message_not_found"}
+            kept = {k: v for k, v in self.messages[key].items() if k == "thread_ts"}
+            self.messages[key] = {**body, **kept}
+            return {"ok": True, "channel": key[0], "ts": key[1], "text": body["text"]}
+        return {"ok": False, "error": "unknown_method"}
+
+    def _posted(self, body: dict[str, Any]) -> dict[str, Any]:
+        names = {name: pk for pk, name in self.channels.items()}
+        channel = names.get(body["channel"], body["channel"])
+        if channel.startswith("U"):
+            # A person's conversation with the app.
+            channel = f"D{channel[1:]}"
+        elif channel not in self.channels and not channel.startswith("D"):
+            return {"ok": False, "error": "channel_not_found"}
+        root = body.get("thread_ts")
+        if root is not None and (channel, root) not in self.messages:
+            return {"ok": False, "error": "thread_not_found"}
+        ts = f"1771232401.{next(self._counter):06d}"
+        self.messages[channel, ts] = {**body, "channel": channel, "ts": ts}
+        return {"ok": True, "channel": channel, "ts": ts, "message": body}
+
+    def buttons(self, message: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """The buttons of a message that act, by action."""
+        return {
+            element["action_id"]: element
+            for block in message["blocks"]
+            if block["type"] == "actions"
+            for element in block["elements"]
+            if "url" not in element
+        }
+
+    def press(
+        self,
+        message: dict[str, Any],
+        action_id: str,
+        *,
+        user: str = "U0T4GAICHA",
+        team: str = "T0T4G",
+        at: float | None = None,
+    ) -> tuple[bytes, dict[str, str]]:
+        """Make the signed request with which Slack says that somebody pressed."""
+        button = self.buttons(message)[action_id]
+        payload = {
+            "type": "block_actions",
+            "user": {"id": user, "username": user.lower(), "team_id": team},
+            "team": {"id": team, "domain": "token4good"},
+            "container": {
+                "type": "message",
+                "message_ts": message["ts"],
+                "channel_id": message["channel"],
+            },
+            "trigger_id": f"{next(self._counter)}.t4gtrigger",
+            "channel": {"id": message["channel"]},
+            "message": {"ts": message["ts"]},
+            "response_url": f"{self.url.removesuffix('/api')}/actions/T0T4G/1/abc",
+            "actions": [{"type": "button", **button, "action_ts": "1.1"}],
+        }
+        body = urlencode({"payload": json.dumps(payload)}).encode()
+        return body, self.signed(body, at=at)
+
+    def signed(self, body: bytes, *, at: float | None = None) -> dict[str, str]:
+        """The headers of a request that Slack signed, by its own library."""
+        stamp = str(int(time.time() if at is None else at))
+        verifier = SignatureVerifier(self.signing_secret)
+        signature = verifier.generate_signature(timestamp=stamp, body=body)
+        assert signature is not None
+        return {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": signature}
+
+    def press_live(self, message: dict[str, Any], action_id: str, **who: Any) -> int:
+        """Press a button of the portal that runs at `portal_url`; return the status."""
+        body, headers = self.press(message, action_id, **who)
+        response = httpx.post(
+            f"{self.portal_url}/hooks/slack/actions",
+            content=body,
+            headers={**headers, "Content-Type": "application/x-www-form-urlencoded"},
+            timeout=10,
+        )
+        return response.status_code

@@ -185,3 +185,40 @@ def test_no_lane_takes_the_senders_of_another(now, slack, receiver):
     done.join()
     assert result.sent == 22
     assert {reread(row).status for row in others} == {Status.SENT}
+
+
+def test_edit_waits_for_what_is_being_said_and_nothing_waits_for_it(now):
+    def claimed(**values):
+        message = make_message(thread_key="t", edits=values.pop("edits", ""))
+        make_notification(now=now, channel=channel, message=message, **values)
+        free_slots = {int(Lane.PAGING): 9, int(Lane.NORMAL): 9}
+        return [
+            one.lane
+            for one in claiming.claim_due(now=now, free_slots=free_slots, at_most=9)
+        ]
+
+    channel = make_channel()
+    assert claimed(edits="all", lane=Lane.NORMAL) == [Lane.NORMAL]
+    # An edit is on its way: a page passes it, another edit does not.
+    assert claimed(lane=Lane.PAGING) == [Lane.PAGING]
+    assert claimed(edits="all", lane=Lane.NORMAL) == []
+
+    Notification.objects.filter(message__edits="all").delete()
+    # A page is on its way: no edit passes it.
+    assert claimed(edits="all", lane=Lane.NORMAL) == []
+
+
+def test_edit_in_back_off_holds_back_no_page_of_its_thread(now):
+    channel = make_channel()
+    message = make_message(thread_key="t", edits="all")
+    edit = make_notification(now=now, channel=channel, message=message)
+    Notification.objects.filter(pk=edit.pk).update(
+        attempt_count=1, next_attempt_at=now + timedelta(hours=1)
+    )
+    make_notification(
+        now=now, channel=channel, message=make_message(thread_key="t"), lane=Lane.PAGING
+    )
+
+    claims = claiming.claim_due(now=now, free_slots={int(Lane.PAGING): 3}, at_most=9)
+
+    assert len(claims) == 1
