@@ -8,10 +8,12 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanSwitchWidget
 
-from notifications.models import Address, Channel, Contact, Provider
+from notifications.models import Address, Channel, Contact, PersonalRule, Provider
+from notifications.people import catch_all_faults
 from notifications.provider_rules import missing_provider_fields, validate_provider
 from notifications.validation import (
     missing_fields,
+    normal_value,
     validate_address,
     validate_channel,
     validate_time_zone,
@@ -179,14 +181,24 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Contact
-        fields = ["name", "user", "language", "time_zone", "is_enabled"]
+        fields = [
+            "name",
+            "user",
+            "language",
+            "time_zone",
+            "is_enabled",
+            "is_catch_all",
+        ]
 
     def clean(self) -> dict[str, Any]:
-        """Check the time zone."""
+        """Check the time zone, and that there is one catch-all."""
         cleaned = super().clean() or self.cleaned_data
         problems = validate_time_zone(time_zone=cleaned.get("time_zone", ""))
         for field, problem in problems.items():
             self.add_error(field, problem)
+        if cleaned.get("is_catch_all"):
+            for fault in catch_all_faults(contact_id=self.instance.pk):
+                self.add_error(fault.field, fault.message)
         return cleaned
 
 
@@ -201,7 +213,18 @@ class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
         """Check the value against its kind."""
         cleaned = super().clean() or self.cleaned_data
         if "kind" in cleaned and "value" in cleaned:
+            cleaned["value"] = normal_value(
+                kind=cleaned["kind"], value=cleaned["value"]
+            )
             problems = validate_address(kind=cleaned["kind"], value=cleaned["value"])
             for field, problem in problems.items():
                 self.add_error(field, problem)
         return cleaned
+
+
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    """How a contact wishes to be told of a priority."""
+
+    class Meta:
+        model = PersonalRule
+        fields = ["priority", "method", "delay_s"]

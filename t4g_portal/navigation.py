@@ -90,6 +90,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         (_("Numbers"), "incidents:numbers", "insights"),
         (_("Monitors"), "monitors:list", "monitor_heart"),
         (_("Status page"), "status", "public"),
+        (_("My contact details"), "notifications:me", "account_circle"),
     )
     if settings.PORTAL_DEMO:
         pages = (

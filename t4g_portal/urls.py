@@ -22,6 +22,7 @@ urlpatterns = [
     path("incidents/", include("incidents.urls")),
     path("on-call/", include("incidents.oncall.urls")),
     path("feeds/on-call/<str:token>.ics", feed_views.feed, name="on-call-feed"),
+    path("me/", include("notifications.urls")),
     path("", include("t4g_portal.public.urls")),
     path("first-steps/", include("t4g_portal.first_run.urls")),
     path("health", views.health, name="health"),

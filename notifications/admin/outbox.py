@@ -37,7 +37,7 @@ _STATUS_SIGNS = {
     Status.SENT: ("success", "check"),
     Status.DEAD: ("danger", "error"),
     Status.CANCELLED: ("default", "block"),
-    Status.BUNDLED: ("success", "stacks"),
+    Status.BUNDLED: ("success", "stack"),
 }
 
 

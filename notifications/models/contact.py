@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator
 from django.db import models
@@ -71,6 +74,20 @@ class Contact(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def revision(self) -> str:
+        """Changes with what people may change of a contact, its parts included."""
+        own = [self.name, self.user_id, self.language, self.time_zone]
+        switches = [self.is_enabled, self.is_catch_all]
+        addresses = sorted(
+            (one.kind, one.value, one.is_enabled) for one in self.addresses.all()
+        )
+        rules = sorted(
+            (one.priority, one.method, one.delay_s) for one in self.rules.all()
+        )
+        text = json.dumps([own, switches, addresses, rules])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class AddressQuerySet(models.QuerySet["Address"]):

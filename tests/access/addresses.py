@@ -27,7 +27,13 @@ from incidents.models import (
     SwapRequest,
 )
 from monitors.models import MaintenanceWindow, Monitor, Series, Threshold
-from notifications.models import Channel, Contact, Notification, Provider
+from notifications.models import (
+    Address,
+    Channel,
+    Contact,
+    Notification,
+    Provider,
+)
 from tests.access.world import World
 
 # Everybody, signed in or not.
@@ -146,6 +152,13 @@ DECLARED: dict[str, Asks] = {
     "feeds/on-call/<str:token>.ics": page(
         ANYBODY, parts={"token": "t"}, may_be_missing=True
     ),
+    # One's own; other people's addresses are not there.
+    "me/": page(MEMBER),
+    **{f"me/{name}/": act(MEMBER) for name in ("details", "rules", "addresses")},
+    **{
+        f"me/addresses/<int:pk>/{name}/": act(MEMBER, on=Address, may_be_missing=True)
+        for name in ("send-code", "verify", "test", "switch", "remove")
+    },
     # The API
     "api/v1/schema/": page(MEMBER),
     "api/docs/": page(MEMBER),
@@ -260,6 +273,15 @@ DECLARED: dict[str, Asks] = {
             "notifications.change_provider", on=Provider
         )
         for name in ("test", "renew")
+    },
+    "admin/notifications/contact/<path:object_id>/addresses/": form(
+        "notifications.change_address notifications.view_contact", on=Contact
+    ),
+    **{
+        f"admin/notifications/contact/<path:object_id>/addresses/<int:address_id>/{name}/": form(
+            "notifications.change_address", on=Contact, may_be_missing=True
+        )
+        for name in ("send-code", "verify", "by-hand")
     },
     "admin/notifications/notification/<path:object_id>/retry/": form(
         "notifications.change_notification", on=Notification

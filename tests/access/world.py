@@ -58,7 +58,9 @@ def make_world(*, now: datetime) -> World:
     incident = make_incident(now=now)
     monitor = make_monitor(service=incident.service)
     contact = make_contact(name="Ana")
-    Address.objects.create(contact=contact, kind="email", value="ana@example.org")
+    address = Address.objects.create(
+        contact=contact, kind="email", value="ana@example.org"
+    )
     notification = Notification.objects.first()
     assert notification is not None
     Attempt.objects.create(
@@ -79,6 +81,7 @@ def make_world(*, now: datetime) -> World:
         channel,
         Provider.objects.create(name="Twilio", kind="twilio"),
         contact,
+        address,
         notification,
         incident,
         incident.service,

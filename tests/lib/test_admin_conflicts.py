@@ -111,6 +111,8 @@ def test_part_that_was_deleted_meanwhile_is_no_error_of_ours(omar: Client):
             "language": "",
             "time_zone": "",
             "_seen": mine,
+            "rules-TOTAL_FORMS": "0",
+            "rules-INITIAL_FORMS": "0",
             "addresses-TOTAL_FORMS": "1",
             "addresses-INITIAL_FORMS": "1",
             "addresses-0-id": str(key),
@@ -124,7 +126,9 @@ def test_part_that_was_deleted_meanwhile_is_no_error_of_ours(omar: Client):
     text = answer.content.decode()
     assert "typed@b.example" in text
     shown = dict(
-        re.findall(r'name="(_seen|addresses-[^"]*)"[^>]* value="([^"]*)"', text)
+        re.findall(
+            r'name="(_seen|(?:addresses|rules)-[^"]*)"[^>]* value="([^"]*)"', text
+        )
     )
     assert (shown["addresses-TOTAL_FORMS"], shown["addresses-INITIAL_FORMS"]) == (
         "1",
@@ -157,6 +161,8 @@ def test_line_deleted_by_both_is_gone_quietly(omar: Client):
         "name": "Nina",
         "language": "",
         "time_zone": "",
+        "rules-TOTAL_FORMS": "0",
+        "rules-INITIAL_FORMS": "0",
         "addresses-TOTAL_FORMS": "2",
         "addresses-INITIAL_FORMS": "2",
     }

@@ -40,6 +40,7 @@ def channel_form(**values: Any) -> dict[str, Any]:
 
 def address_rows(*rows: dict[str, str]) -> dict[str, str]:
     form = {"addresses-TOTAL_FORMS": str(len(rows)), "addresses-INITIAL_FORMS": "0"}
+    form |= {"rules-TOTAL_FORMS": "0", "rules-INITIAL_FORMS": "0"}
     for number, row in enumerate(rows):
         for name, value in row.items():
             form[f"addresses-{number}-{name}"] = value

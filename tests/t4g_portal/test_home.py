@@ -229,15 +229,21 @@ def sidebar_of(client: Client, address: str = "/") -> list[str]:
 def test_sidebar_holds_pages_first_then_what_one_edits(ops: Client, now):
     names = sidebar_of(ops)
 
-    assert names[:4] == ["Overview", "Incidents", "Monitors", "Status page"]
-    assert names[4:7] == ["Services", "Monitors", "Thresholds"]
+    first = names.index("Services")
+    assert names[:2] == ["Overview", "Incidents"]
+    assert names[first - 2 : first] == ["Status page", "My contact details"]
+    assert names[first : first + 3] == ["Services", "Monitors", "Thresholds"]
     assert {"Contacts", "Channels", "Priority matrix", "Users"} <= set(names)
 
 
 def test_sidebar_holds_only_what_somebody_may_see(client: Client):
     client.force_login(make_user(may=["monitors.view_threshold"]))
 
-    assert sidebar_of(client, "/admin/") == ["Status page", "Thresholds"]
+    assert sidebar_of(client, "/admin/") == [
+        "Status page",
+        "My contact details",
+        "Thresholds",
+    ]
 
 
 @pytest.mark.parametrize(
