@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from notifications.carriers import REPORTED
 from notifications.fallthrough import bring_forward
-from notifications.models import ChannelState, DeliveryReport, Notification
+from notifications.models import Attempt, ChannelState, DeliveryReport, Notification
 
 # Somebody has it, says more than that somebody else could not be reached.
 RANKS: Mapping[str, int] = {"": 0, "sent": 1, "failed": 2, "delivered": 3}
@@ -28,6 +28,12 @@ _ASK_AFTER = tuple(
 def message_key(*, provider_id: int, message_id: str) -> str:
     """Return what a message of a provider is stored as: no other one can mean it."""
     return f"{provider_id}:{message_id}"[:100]
+
+
+def provider_of(row: Notification) -> int | None:
+    """Return the id of the provider that took a row, None when none did."""
+    number = row.provider_message_id.partition(":")[0]
+    return int(number) if number.isdecimal() else None
 
 
 def note_taken(
@@ -66,9 +72,8 @@ def apply(
     `status` is one of `RANKS`. `notification_id` finds the row where the report came
     before the message's id was stored. A failure hastens the next way to the person.
     """
-    key = message_key(provider_id=provider_id, message_id=message_id)
     with transaction.atomic():
-        row = _find(key, notification_id, provider_id)
+        row = _find(provider_id, message_id, notification_id)
         if row is None:
             return False
         report = DeliveryReport(
@@ -92,7 +97,10 @@ def apply(
 
 
 def ask_later(*, row: Notification, now: datetime) -> None:
-    """Set when to ask again about a message that is still under way, or never."""
+    """Set when to ask again about a message that is still under way, or never.
+
+    What got its final report meanwhile stays as it is.
+    """
     sent_at = row.ended_at or now
     ahead = [sent_at + after for after in _ASK_AFTER if sent_at + after > now]
     Notification.objects.filter(pk=row.pk, report_due_at__isnull=False).update(
@@ -100,25 +108,39 @@ def ask_later(*, row: Notification, now: datetime) -> None:
     )
 
 
+def ask_now(*, provider_id: int, message_id: str, now: datetime) -> bool:
+    """Have a provider asked about a message at once; return whether it is ours and open.
+
+    For reports that anybody could have sent: they change nothing but that.
+    """
+    return bool(
+        Notification.objects.filter(
+            provider_message_id=message_key(
+                provider_id=provider_id, message_id=message_id
+            )
+        )
+        .exclude(delivery_status__in=FINAL)
+        .update(report_due_at=now)
+    )
+
+
 def _find(
-    key: str, notification_id: int | None, provider_id: int
+    provider_id: int, message_id: str, notification_id: int | None
 ) -> Notification | None:
     rows = Notification.objects.select_for_update(of=("self",))
+    key = message_key(provider_id=provider_id, message_id=message_id)
     if notification_id is None:
         return rows.filter(provider_message_id=key).first()
     row = rows.filter(pk=notification_id).first()
     if row is None or row.provider_message_id == key:
         return row
     if not row.provider_message_id:
-        # On its way to being recorded: only who is carrying it knows its number.
-        is_under_way = row.status == Notification.Status.SENDING
-        return row if is_under_way or row.attempts.filter(outcome="lost") else None
-    message_ids = row.receipt.get("message_ids", [])
-    is_one_of_several = any(
-        key == message_key(provider_id=provider_id, message_id=str(one))
-        for one in message_ids
-    )
-    return row if is_one_of_several else None
+        # Its sender has not recorded yet, or never will: only it was given the number.
+        is_open = row.status == Notification.Status.SENDING
+        is_lost = row.attempts.filter(outcome=Attempt.Outcome.LOST)
+        return row if is_open or is_lost.exists() else None
+    is_one_of_several = message_id in map(str, row.receipt.get("message_ids", []))
+    return row if is_one_of_several and provider_of(row) == provider_id else None
 
 
 def _note_failure(row: Notification, detail: str, now: datetime) -> None:

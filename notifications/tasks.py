@@ -1,4 +1,4 @@
-"""The two timed loops of the outbox."""
+"""The timed loops of the outbox."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils.translation import override
 
+from notifications.asking import ask_due
 from notifications.delivery import deliver_due
 from notifications.inbound import seen
 from notifications.services import delete_ended
@@ -22,6 +23,12 @@ def deliver() -> None:
     run_cycle(name="notifications.deliver", bound_s=30, cycle=_deliver)
 
 
+@shared_task(name="notifications.tasks.ask")
+def ask() -> None:
+    """Ask providers what became of messages whose report has not come."""
+    run_cycle(name="notifications.ask", bound_s=120, cycle=_ask)
+
+
 @shared_task(name="notifications.tasks.keep_house")
 def keep_house() -> None:
     """Delete ended notifications past their retention, and what has come in long ago."""
@@ -32,6 +39,11 @@ def _deliver(now: datetime) -> None:
     # Outcomes and receivers' complaints are stored as text, in the portal's language.
     with override(settings.PORTAL_LANGUAGE):
         deliver_due(now=now)
+
+
+def _ask(now: datetime) -> None:
+    with override(settings.PORTAL_LANGUAGE):
+        ask_due(now=now)
 
 
 def _keep_house(now: datetime) -> None:

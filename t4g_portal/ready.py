@@ -33,6 +33,7 @@ EXPECTED_LOOPS: Mapping[str, int] = MappingProxyType(
         "monitors.judge": 60,
         "monitors.roll_up": 300,
         "notifications.deliver": 30,
+        "notifications.ask": 120,
         "incidents.advance": 60,
         "incidents.on_call": 300,
         "incidents.import_calendars": 2700,

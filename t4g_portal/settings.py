@@ -257,6 +257,7 @@ CELERY_BEAT_SCHEDULE = {
     "monitors.watch": _tick("monitors.tasks.watch", 5.0, "probes"),
     "monitors.judge": _tick("monitors.tasks.judge", 10.0, "probes"),
     "notifications.deliver": _tick("notifications.tasks.deliver", 2.0, "paging"),
+    "notifications.ask": _tick("notifications.tasks.ask", 5.0, "paging"),
     "incidents.advance": _tick("incidents.tasks.advance", 5.0, "paging"),
     "incidents.on_call": _tick("incidents.tasks.keep_on_call", 60.0, "housekeeping"),
     "incidents.import_calendars": _tick(

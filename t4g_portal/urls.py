@@ -19,6 +19,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("", include("monitors.urls")),
     path("", include("incidents.inbound.urls")),
+    path("", include("notifications.inbound.urls")),
     path("incidents/", include("incidents.urls")),
     path("on-call/", include("incidents.oncall.urls")),
     path("feeds/on-call/<str:token>.ics", feed_views.feed, name="on-call-feed"),

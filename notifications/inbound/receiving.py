@@ -12,7 +12,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from t4g_portal.lib.rate_limit import RateLimit
 
@@ -50,10 +50,18 @@ def callback(view: _View[_P]) -> _View[_P]:
 
     The view asks for a proof of its own, before it does anything.
     """
+    return _called_by_programs(view, ["POST"])
 
+
+def callback_by_get(view: _View[_P]) -> _View[_P]:
+    """As `callback`, for those who report by GET. The view does no more than to listen."""
+    return _called_by_programs(view, ["GET", "POST"])
+
+
+def _called_by_programs(view: _View[_P], methods: list[str]) -> _View[_P]:
     @csrf_exempt
     @login_not_required
-    @require_POST
+    @require_http_methods(methods)
     @wraps(view)
     def answer(
         request: HttpRequest, /, *args: _P.args, **kwargs: _P.kwargs

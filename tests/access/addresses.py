@@ -231,6 +231,8 @@ DECLARED: dict[str, Asks] = {
         parts={"slug": "s", "window": "90d", "kind": "svg"},
         may_be_missing=True,
     ),
+    "hooks/twilio/status": act(PROVEN),
+    "hooks/ovh/<str:token>": form(PROVEN, parts={"token": "t"}),
     "health": page(ANYBODY),
     "ready": page(ANYBODY),
     "csp-report": act(ANYBODY),
