@@ -10,6 +10,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -49,7 +50,8 @@ class _Question:
 def ask_due(*, now: datetime, limit: int = 20) -> int:
     """Ask about what is due and take in the answers; return how many were asked about."""
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, {"now": now, "lease": _LEASE, "limit": limit})
+        values: dict[str, Any] = {"now": now, "lease": _LEASE, "limit": limit}
+        cursor.execute(_CLAIM, values)
         claimed = [row[0] for row in cursor.fetchall()]
     rows = list(
         Notification.objects.filter(pk__in=claimed)
@@ -78,8 +80,10 @@ def ask_due(*, now: datetime, limit: int = 20) -> int:
 
 def _questions(row: Notification) -> list[_Question]:
     provider_id = receipts.provider_of(row)
+    if provider_id is None or not (row.channel or row.address):
+        return []
     provider = Provider.objects.filter(pk=provider_id).first()
-    if provider is None or not (row.channel or row.address):
+    if provider is None:
         return []
     by = carrier(channel=row.channel, address=row.address, method=row.method)
     reporting = reporting_for(by, provider.kind)

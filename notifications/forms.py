@@ -40,7 +40,10 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.has_secret = bool(getattr(self.instance, "has_secret", False))
-        what = _("Slack: the webhook URL. Signed webhook: its signing secret.")
+        what = _(
+            "Slack: the webhook URL. Signed webhook: its signing secret. Apprise: its "
+            "URL."
+        )
         state = _("Set. Leave empty to keep it.") if self.has_secret else _("Not set.")
         self.fields["new_secret"].help_text = f"{state} {what}"
 

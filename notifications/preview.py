@@ -10,7 +10,7 @@ from notifications.carriers import carrier
 from notifications.message import Message
 from notifications.models import Notification
 from notifications.texting import sms_text, spoken_text
-from notifications.transports import email, slack, webhook
+from notifications.transports import apprise, email, slack, webhook
 from notifications.transports.base import Destination
 from t4g_portal.lib.logs.scrubbing import scrub
 
@@ -43,6 +43,11 @@ def preview(*, notification: Notification) -> Preview:
             else spoken_text(message)
         )
         return Preview(message=message, subject="", text=text, html="")
+    if kind == "apprise":
+        text = apprise.body(message)
+        return Preview(
+            message=message, subject=message.marked_title, text=text, html=""
+        )
     if kind == "email":
         mail = email.compose(
             destination=Destination(

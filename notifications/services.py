@@ -43,6 +43,7 @@ _CONFIGURED = (
     | (Q(kind="slack") & ~Q(secret=""))
     | (Q(kind="webhook") & ~Q(address="") & ~Q(secret=""))
     | (Q(kind__in=["sms", "slack_bot"]) & ~Q(address=""))
+    | (Q(kind="apprise") & ~Q(secret=""))
 )
 
 

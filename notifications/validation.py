@@ -18,6 +18,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
+from notifications.apprise_urls import apprise_problem
 from notifications.models.channel import channel_kinds
 from notifications.models.contact import MAX_DELAY_S, address_kinds, method_kinds
 
@@ -64,6 +65,7 @@ def validate_channel(*, kind: str, address: str, secret: str) -> dict[str, str]:
         "slack_bot": _check_slack_bot,
         "webhook": _check_webhook,
         "sms": _check_sms,
+        "apprise": _check_apprise,
     }
     problems = check[kind](address.strip(), secret)
     return {field: text for field, text in problems.items() if text}
@@ -84,6 +86,8 @@ def missing_fields(*, kind: str, address: str, has_secret: bool) -> dict[str, st
         missing["secret"] = _(
             "Paste the webhook URL from Slack before you enable the channel."
         )
+    if kind == "apprise" and not has_secret:
+        missing["secret"] = _("Paste the Apprise URL before you enable the channel.")
     if kind == "webhook" and not has_secret:
         missing["secret"] = _("Enter the signing secret before you enable the channel.")
     return missing
@@ -266,6 +270,15 @@ def _check_slack_bot(address: str, secret: str) -> dict[str, str]:
         "secret": _("The token belongs to the provider. Leave it empty.")
         if secret
         else "",
+    }
+
+
+def _check_apprise(address: str, secret: str) -> dict[str, str]:
+    return {
+        "address": _("Leave the address empty. An Apprise URL is a secret.")
+        if address
+        else "",
+        "secret": apprise_problem(secret),
     }
 
 

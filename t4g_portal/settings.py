@@ -386,6 +386,17 @@ TWILIO_API_URL = env.str("TWILIO_API_URL", default="https://api.twilio.com").rst
 SLACK_API_URL = env.str("SLACK_API_URL", default="https://slack.com/api").rstrip("/")
 OVH_API_URL = env.str("OVH_API_URL", default="https://eu.api.ovh.com/1.0").rstrip("/")
 
+# Which of Apprise's services channels may use: over TLS, and none that runs or reads
+# anything here.
+APPRISE_SCHEMES: list[str] = env.list(
+    "APPRISE_SCHEMES",
+    default=[
+        *("discord", "gchat", "gotifys", "matrixs", "mmosts", "ntfys", "opsgenie"),
+        *("pagerduty", "pbul", "pover", "prowl", "rockets", "signl4", "tgram"),
+        *("threema", "twist", "workflows", "wxteams", "zulip"),
+    ],
+)
+
 # --- E-mail: with EMAIL_HOST unset, messages are kept and readable in the portal -----
 EMAIL_HOST = env.str("EMAIL_HOST", default="")
 EMAIL_PORT = env.int("EMAIL_PORT", default=587)

@@ -25,8 +25,7 @@ _MAX_ID = 64
 @callback
 def twilio_status(request: HttpRequest) -> HttpResponse:
     """Take in what Twilio says of a message or a call. A replay changes nothing."""
-    form = form_of(body_of(request))
-    account = twilio_app.proven_account(request=request, form=form)
+    form = twilio_app.signed_form(request)
     message_id = form.get("MessageSid") or form.get("CallSid") or ""
     status = form.get("MessageStatus") or form.get("CallStatus") or ""
     if not message_id or not status or len(message_id) > _MAX_ID:
@@ -35,7 +34,7 @@ def twilio_status(request: HttpRequest) -> HttpResponse:
     if said is None:
         return HttpResponse(status=204)
     # Two providers may share one account.
-    same = Provider.objects.filter(kind="twilio", account=account.account)
+    same = Provider.objects.filter(kind="twilio", account=form["AccountSid"])
     for provider_id in same.order_by("pk").values_list("pk", flat=True):
         if receipts.apply(
             provider_id=provider_id,

@@ -17,6 +17,7 @@ def channel_kinds() -> list[tuple[str, str]]:
         ("slack", str(_("Slack incoming webhook"))),
         ("webhook", str(_("Signed webhook"))),
         ("sms", str(_("SMS"))),
+        ("apprise", str(_("Apprise"))),
     ]
 
 
@@ -34,14 +35,17 @@ class Channel(models.Model):
             "E-mail: one or more addresses, separated by commas. "
             "SMS: one or more numbers with their country codes. "
             "Slack channel: its ID (C…) or #name. "
-            "Signed webhook: its URL. Slack incoming webhook: leave empty."
+            "Signed webhook: its URL. Slack incoming webhook, Apprise: leave empty."
         ),
     )
-    # Slack: the webhook URL is itself the secret. Webhook: the signing secret.
+    # Slack, Apprise: the URL is itself the secret. Webhook: the signing secret.
     secret = EncryptedTextField(
         _("secret"),
         blank=True,
-        help_text=_("Slack: the webhook URL. Signed webhook: its signing secret."),
+        help_text=_(
+            "Slack: the webhook URL. Signed webhook: its signing secret. "
+            "Apprise: its URL."
+        ),
     )
     language = models.CharField(
         _("language"), max_length=10, choices=settings.LANGUAGES, blank=True
@@ -58,7 +62,7 @@ class Channel(models.Model):
     @property
     def is_configured(self) -> bool:
         """Whether there is enough to send with."""
-        if self.kind == "slack":
+        if self.kind in {"slack", "apprise"}:
             return has_secret(self, "secret")
         if self.kind == "webhook":
             return bool(self.address) and has_secret(self, "secret")

@@ -185,6 +185,10 @@ def _telling_parts(secret: str) -> set[str]:
             piece for piece in (behind_host, *pieces) if len(piece) >= _MIN_SECRET_PART
         }
         parts.discard("services")
+    elif "://" in secret:
+        # An Apprise URL, whose parts are tokens.
+        pieces = re.split(r"[/?&=:@]+", secret.partition("://")[2])
+        parts |= {piece for piece in pieces if len(piece) >= _MIN_SECRET_PART}
     else:
         parts.add(secret.removeprefix("whsec_"))
     return parts | {quote(part, safe="") for part in parts}

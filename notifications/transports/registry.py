@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
+from notifications.transports.apprise import AppriseTransport
 from notifications.transports.base import Reporting, Transport, TransportError
 from notifications.transports.email import EmailTransport
 from notifications.transports.ovh_sms import OvhSmsTransport
@@ -17,6 +18,7 @@ _TRANSPORTS: dict[str, Transport] = {
     "email": EmailTransport(),
     "slack": SlackTransport(),
     "webhook": WebhookTransport(),
+    "apprise": AppriseTransport(),
 }
 # Through an account: by carrier and kind of provider, as in `carriers.NEEDED`.
 _twilio_sms, _twilio_voice = TwilioSmsTransport(), TwilioVoiceTransport()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications import gsm7
 
+# A busy machine is no fault of the strategies.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # Everything that people type, and the worst of what they don't.
 anything = st.text(max_size=500)
 sendable = st.text(alphabet=st.sampled_from(gsm7._BASIC + gsm7._EXTENDED), max_size=700)
@@ -32,6 +34,7 @@ def test_text_is_spelled_with_what_there_is(text, spelled):
     assert gsm7.spell(text) == spelled
 
 
+@unhurried
 @given(anything)
 def test_whatever_comes_in_can_be_sent(text):
     spelled = gsm7.spell(text)
@@ -40,11 +43,13 @@ def test_whatever_comes_in_can_be_sent(text):
     assert gsm7.spell(spelled) == spelled
 
 
+@unhurried
 @given(sendable)
 def test_what_the_alphabet_has_stays_as_it_is(text):
     assert gsm7.spell(text) == text
 
 
+@unhurried
 @given(sendable)
 def test_parts_are_counted_as_they_are_packed(text):
     count, width = gsm7.parts(text), gsm7.width(text)
@@ -57,6 +62,7 @@ def test_parts_are_counted_as_they_are_packed(text):
         assert 152 * (count - 1) < width
 
 
+@unhurried
 @given(anything, st.integers(min_value=1, max_value=4))
 def test_fit_keeps_to_its_parts_and_to_the_beginning(text, part_count):
     fitted = gsm7.fit(text, part_count=part_count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications import services
@@ -326,6 +326,8 @@ def test_a_provider_deleted_while_it_sends_is_recorded(now, twilio):
 outcome = st.sampled_from(["temporary", "permanent", "lost"])
 
 
+# A busy machine is no fault of the strategies.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(st.integers(1, 4), st.lists(outcome, max_size=4), max_size=4),
     st.sets(st.integers(1, 4), max_size=4),

@@ -12,6 +12,7 @@ from t4g_portal.lib.egress.addresses import (
     allowed_networks,
     check_address,
 )
+from t4g_portal.lib.egress.borrowed import Borrowed, guarded_requests
 from t4g_portal.lib.egress.client import guarded_client
 from t4g_portal.lib.egress.names import (
     Recorder,
@@ -31,6 +32,7 @@ from t4g_portal.lib.egress.tls import authorities_file, ssl_context
 __all__ = [
     "AnswerTooLarge",
     "BlockedAddress",
+    "Borrowed",
     "GuardedStream",
     "Recorder",
     "Stage",
@@ -40,6 +42,7 @@ __all__ = [
     "authorities_file",
     "check_address",
     "guarded_client",
+    "guarded_requests",
     "open_connection",
     "resolve",
     "resolve_blocking",
