@@ -70,11 +70,11 @@ def _prepare(portal: Portal, url: str) -> None:
     """A service a monitor, and one Slack channel that every priority tells."""
     script = (
         "from notifications.models import Channel;"
-        "from incidents.models import PriorityRule, Service;"
+        "from incidents.models import EscalationStep, Service;"
         "from monitors.models import Monitor;"
         f"c = Channel.objects.create(name='Bench', kind='slack', secret={url!r},"
         " is_enabled=True);"
-        "[r.channels.set([c]) for r in PriorityRule.objects.all()];"
+        "[s.channels.set([c]) for s in EscalationStep.objects.all()];"
         "[Monitor.objects.filter(pk=m.pk).update(service=Service.objects.create("
         "name=f'Service {m.pk}.', slug=f's{m.pk}')) for m in Monitor.objects.all()]"
     )

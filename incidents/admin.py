@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import Count, Q, QuerySet
@@ -18,9 +17,9 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.decorators import display
 
 from incidents import services, timeline
+from incidents.admin_policies import ServicePolicyInline
 from incidents.forms import ServiceForm
 from incidents.models import Alert, Incident, IncidentEvent, PriorityRule, Service
-from notifications.models import Channel
 from t4g_portal.lib.admin import LookOnlyAdmin, PortalAdmin
 from t4g_portal.lib.retelling import retold
 from t4g_portal.lib.wording import duration
@@ -46,6 +45,7 @@ class ServiceAdmin(PortalAdmin):
     ordering = ("position", "name")
     prepopulated_fields = {"slug": ("name",)}
     form = ServiceForm
+    inlines = (ServicePolicyInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
         rows: QuerySet[Service] = super().get_queryset(request)
@@ -60,55 +60,18 @@ class ServiceAdmin(PortalAdmin):
         return cast(int, service.open_count)  # type: ignore[attr-defined]
 
 
-class ChannelChoices(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
-    """Channels with the word for why one would not be told."""
-
-    def label_from_instance(self, obj: Any) -> str:
-        return _channel_words(obj)
-
-
-def _channel_words(channel: Channel) -> str:
-    if not channel.is_enabled:
-        return _("%(channel)s (disabled)") % {"channel": channel.name}
-    if not channel.is_configured:
-        return _("%(channel)s (not configured)") % {"channel": channel.name}
-    return channel.name
-
-
 @admin.register(PriorityRule)
 class PriorityRuleAdmin(PortalAdmin):
     list_display = (
         "shown_priority",
-        "shown_channels",
+        "policy",
         "response",
-        "repeat",
-        "has_mention",
         "is_digest",
         "description",
     )
+    list_select_related = ("policy",)
     ordering = ("priority",)
-    fields = (
-        "priority",
-        "description",
-        "channels",
-        "response_s",
-        "repeat_s",
-        "has_mention",
-        "is_digest",
-    )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[PriorityRule]:
-        rows: QuerySet[PriorityRule] = super().get_queryset(request)
-        return rows.prefetch_related("channels")
-
-    def formfield_for_manytomany(
-        self, db_field: Any, request: HttpRequest, **kwargs: Any
-    ) -> Any:
-        if db_field.name == "channels":
-            kwargs["form_class"] = ChannelChoices
-            kwargs["widget"] = forms.CheckboxSelectMultiple()
-            kwargs["queryset"] = Channel.objects.order_by("name")
-        return super().formfield_for_manytomany(db_field, request, **kwargs)
+    fields = ("priority", "description", "policy", "response_s", "is_digest")
 
     @display(  # type: ignore[untyped-decorator]
         description=gettext_lazy("priority"),
@@ -118,20 +81,9 @@ class PriorityRuleAdmin(PortalAdmin):
     def shown_priority(self, rule: PriorityRule) -> str:
         return rule.priority.upper()
 
-    @admin.display(description=gettext_lazy("channels"))
-    def shown_channels(self, rule: PriorityRule) -> str:
-        names = [_channel_words(channel) for channel in rule.channels.all()]
-        if names:
-            return ", ".join(sorted(names))
-        return _("nobody") if rule.is_digest else _("none of its own")
-
     @admin.display(description=gettext_lazy("answer within"), ordering="response_s")
     def response(self, rule: PriorityRule) -> str:
         return duration(rule.response_s)
-
-    @admin.display(description=gettext_lazy("page again every"), ordering="repeat_s")
-    def repeat(self, rule: PriorityRule) -> str:
-        return duration(rule.repeat_s) if rule.repeat_s else _("never")
 
 
 @admin.register(Incident)

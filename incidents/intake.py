@@ -14,7 +14,13 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from incidents import escalation, grouping, lifecycle, priorities, timeline
-from incidents.models import Alert, Incident, IncidentEvent, Service
+from incidents.models import (
+    Alert,
+    EscalationPolicy,
+    Incident,
+    IncidentEvent,
+    Service,
+)
 from incidents.models.incident import IncidentQuerySet
 from t4g_portal.lib.priority import Priority
 
@@ -42,6 +48,8 @@ class _Condition:
     started_at: datetime
     runbook_url: str
     is_public: bool
+    is_drill: bool
+    policy: EscalationPolicy | None
 
 
 def trigger(
@@ -57,6 +65,8 @@ def trigger(
     grouping_key: str = "",
     runbook_url: str = "",
     is_public: bool = True,
+    is_drill: bool = False,
+    policy: EscalationPolicy | None = None,
 ) -> Alert:
     """Say that a condition fires; saying it again updates the same alert.
 
@@ -67,6 +77,9 @@ def trigger(
     `is_public`: users can feel it, so the status page may show the incident; never its
     words. Long texts are cut.
 
+    `is_drill`: a rehearsal, which never joins a real incident. `policy`: the one that a
+    new incident follows, whatever the matrix says.
+
     Raises ValueError for a key that is empty or longer than 200 characters and for an
     unknown priority.
     """
@@ -75,6 +88,8 @@ def trigger(
             raise ValueError(f"{name} is longer than {MAX_KEY} characters")
     if not dedup_key:
         raise ValueError("dedup_key is empty")
+    if is_drill and not grouping_key:
+        grouping_key = f"drill:{dedup_key}"[:MAX_KEY]
     condition = _Condition(
         dedup_key=dedup_key,
         service=service,
@@ -85,7 +100,9 @@ def trigger(
         source=_storable(source, MAX_SOURCE),
         started_at=min(started_at, now),
         runbook_url=runbook_url if len(runbook_url) <= MAX_URL else "",
-        is_public=is_public,
+        is_public=is_public and not is_drill,
+        is_drill=is_drill,
+        policy=policy,
     )
     try:
         with transaction.atomic():
@@ -153,6 +170,8 @@ def _trigger(condition: _Condition, now: datetime) -> Alert:
         priority=condition.priority,
         started_at=condition.started_at,
         is_public=condition.is_public,
+        is_drill=condition.is_drill,
+        fixed=condition.policy,
         now=now,
     )
     alert = _attach(incident, condition, now)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from incidents import escalation, paging, priorities, timeline
+from incidents import escalation, numbering, paging, priorities, telling, timeline
 from incidents.collaboration import handovers, postmortems
 from incidents.messages import Reason
 from incidents.mirroring import mirror
-from incidents.models import Alert, Incident, IncidentEvent, Service
+from incidents.models import (
+    Alert,
+    EscalationPolicy,
+    Incident,
+    IncidentEvent,
+    Service,
+)
+from incidents.paging import Occasion
 from incidents.people import Actor
 
 Kind = IncidentEvent.Kind
@@ -24,14 +31,16 @@ def begin(
     started_at: datetime,
     is_public: bool,
     now: datetime,
+    is_drill: bool = False,
+    fixed: EscalationPolicy | None = None,
 ) -> Incident:
     """Create a triggered incident; nobody is told until `announce`.
 
     `text`: what its timeline begins with. `is_public`: whether the status page shows
-    it. Raises IntegrityError when the group has
-    an open one already.
+    it. `fixed`: the policy to follow whatever the matrix says. Raises IntegrityError
+    when the group has an open one already.
     """
-    policy = priorities.policy_for(priority=priority)
+    policy = priorities.policy_for(service=service, priority=priority, fixed=fixed)
     incident = Incident.objects.create(
         service=service,
         grouping_key=grouping_key,
@@ -39,9 +48,11 @@ def begin(
         priority=priority,
         started_at=started_at,
         opened_at=now,
-        response_due_at=escalation.response_due(policy=policy, since=now),
-        policy=policy,
+        response_due_at=policy.response_due(since=now),
+        policy=escalation.snapshot(policy),
         is_public=is_public,
+        is_drill=is_drill,
+        short_code=numbering.take_short_code(now=now),
     )
     timeline.add(
         incident=incident,
@@ -55,7 +66,7 @@ def begin(
 
 def announce(*, incident: Incident, now: datetime) -> None:
     """Page for a new incident, after its first alert was attached."""
-    paging.page(incident=incident, reason=Reason.OPENED, now=now)
+    paging.begin(incident=incident, occasion=Occasion(Reason.OPENED), now=now)
     paging.schedule(incident=incident, now=now)
     incident.save()
     mirror(incident=incident, now=now, is_new=True)
@@ -78,15 +89,15 @@ def reopen(*, incident: Incident, priority: str, now: datetime) -> None:
     )
     if incident.snoozed_until and incident.snoozed_until <= now:
         incident.snoozed_until = None
-    paging.withdraw_recovery(incident=incident, now=now)
+    telling.withdraw_recovery(incident=incident, now=now)
     event = timeline.add(incident=incident, kind=Kind.REOPENED, now=now)
     if not was_flapping:
-        paging.tell_again(incident=incident, event=event)
+        telling.tell_again(incident=incident, event=event)
     if priority != incident.priority and not incident.is_priority_pinned:
         priorities.change(incident=incident, priority=priority, now=now)
     if incident.status == Incident.Status.TRIGGERED and not incident.snoozed_until:
-        paging.page(
-            incident=incident, reason=Reason.FLAPPING, now=now, is_only_untold=True
+        paging.page_untold(
+            incident=incident, occasion=Occasion(Reason.FLAPPING), now=now
         )
     paging.schedule(incident=incident, now=now)
     incident.save()
@@ -122,7 +133,7 @@ def end(
         data={"closed_alert_count": closed_alert_count},
     )
     is_held_back = incident.is_flapping and actor is None
-    paging.tell_recovery(
+    telling.tell_recovery(
         incident=incident,
         event=event,
         actor=actor.name if actor else "",
@@ -132,15 +143,6 @@ def end(
     incident.save()
     postmortems.require(incident=incident, now=now)
     mirror(incident=incident, now=now)
-
-
-def take_back(*, incident: Incident) -> None:
-    """Make a locked, acknowledged incident triggered again."""
-    incident.status = Incident.Status.TRIGGERED
-    incident.acknowledged_at = None
-    incident.acknowledged_by = None
-    incident.acknowledged_by_contact = None
-    incident.acknowledged_by_name = ""
 
 
 def close_alerts(*, incident: Incident, now: datetime) -> int:

@@ -19,6 +19,11 @@ from t4g_portal.lib.priority import Priority, highest
 from t4g_portal.lib.retelling import retold
 from t4g_portal.lib.wording import clock, duration
 
+# Stands before whatever a rehearsal says; the same in every language.
+DRILL = "DRILL"
+# The characters of the GSM alphabet that fit one SMS.
+SMS_PART = 160
+
 # More than these are counted, not listed: a message is read on a phone.
 LISTED_ALERTS = 5
 
@@ -28,6 +33,10 @@ class Reason(StrEnum):
 
     OPENED = "opened"
     REMINDED = "reminded"
+    # Somebody asked for the next step now.
+    ESCALATED = "escalated"
+    # Whoever had it let the acknowledgement run out.
+    EXPIRED = "expired"
     RAISED = "raised"
     RETURNED = "returned"
     WOKEN = "woken"
@@ -142,12 +151,15 @@ def build(
             thread_title=_name(story, story.thread_priority),
             has_mention=has_mention,
             language=language,
+            short=_short(story),
+            spoken=_spoken(story),
             ack_url=ack_url,
             incident_id=incident.pk,
             service=story.service.name,
             acts=_acts(incident),
             edits=edits,
             log=log,
+            mark=DRILL if incident.is_drill else "",
         )
 
 
@@ -159,6 +171,33 @@ def _acts(incident: Incident) -> tuple[str, ...]:
         case Incident.Status.ACKNOWLEDGED:
             return ("escalate", "resolve")
     return ACTS
+
+
+def _short(story: Story) -> str:
+    """Say it in one part of an SMS: the number to answer with comes last, and stays."""
+    incident = story.incident
+    answer = ""
+    if incident.short_code is not None and story.reason not in _CLOSING:
+        answer = _(" Reply %(code)sa=ack") % {"code": incident.short_code}
+    mark = f"{DRILL} " if incident.is_drill else ""
+    said = f"{mark}{_title(story)}"
+    room = SMS_PART - len(answer) - 1
+    if len(said) > room:
+        said = said[: room - 2].rstrip() + ".."
+    return f"{said}.{answer}"
+
+
+def _spoken(story: Story) -> str:
+    """Say it so that a voice can read it out: no number of digits, no address."""
+    incident = story.incident
+    words = {
+        "priority": Priority(incident.priority).short,
+        "service": story.service.name,
+        "title": retold(incident.title),
+    }
+    drill = _("This is a drill.") if incident.is_drill else ""
+    said = _("%(priority)s on %(service)s. %(title)s.") % words
+    return " ".join(filter(None, [drill, said, _occasion(story)]))
 
 
 def zone_of(service: Service) -> tzinfo:
@@ -180,7 +219,7 @@ def _name(story: Story, priority: str) -> str:
 def _title(story: Story) -> str:
     name = _name(story, story.incident.priority)
     match story.reason:
-        case Reason.REMINDED:
+        case Reason.REMINDED | Reason.ESCALATED:
             return _("Still open: %(name)s") % {"name": name}
         case Reason.AGAIN:
             return _("Fails again: %(name)s") % {"name": name}
@@ -234,6 +273,12 @@ def _occasion(story: Story) -> str:
             return _("Raised from %(old)s to %(new)s.") % {
                 "old": Priority(story.old).short,
                 "new": Priority(incident.priority).short,
+            }
+        case Reason.ESCALATED:
+            return _("%(actor)s asks for help.") % {"actor": story.actor}
+        case Reason.EXPIRED:
+            return _("%(actor)s had it and has not confirmed since: nobody has it.") % {
+                "actor": story.actor
             }
         case Reason.RETURNED:
             return _("%(actor)s took the acknowledgement back: nobody has it.") % {

@@ -1,4 +1,4 @@
-"""Telling people: which channels carry a page, and the outbox rows for them.
+"""Telling people: what the planner decides becomes outbox rows and lines of the timeline.
 
 Every function works on an incident whose row the caller has locked; it changes the
 object and the caller saves it, so that state, timeline and outbox commit together.
@@ -6,132 +6,225 @@ object and the caller saves it, so that state, timeline and outbox commit togeth
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
-
-from django.db.models import QuerySet
+from typing import Any
 
 from incidents import escalation, timeline
+from incidents.escalation import expanding, planning
+from incidents.escalation.expanding import NOTHING_TO_AVOID, Avoid, Delivery, Page
+from incidents.escalation.planning import Progress
+from incidents.escalation.policy import Policy
+from incidents.inbound import links
 from incidents.messages import Reason, Story, build, story_of, thread_key
 from incidents.models import Incident, IncidentEvent
+from incidents.reach import Worlds
 from notifications import services as outbox
-from notifications.models import Address, Channel, Notification
+from notifications.models import Notification
+from notifications.services import Draft
 
-# Purposes of outbox rows.
+# The purpose of these outbox rows.
 PAGE = "page"
-RECOVERY = "recovery"
-UPDATE = "update"
 
 ALIVE = [
     Notification.Status.QUEUED,
     Notification.Status.SENDING,
     Notification.Status.SENT,
+    Notification.Status.BUNDLED,
 ]
+# Reasons to say it to those who know already.
+_AGAIN = {Reason.REMINDED, Reason.ESCALATED}
 
 
-def page(
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Why a page leaves: the reason, whose act it was, the priority before a raise."""
+
+    reason: Reason
+    actor: str = ""
+    old: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Who has a page about an incident, or will get one."""
+
+    channels: frozenset[int]
+    addresses: frozenset[int]
+    contacts: frozenset[int]
+
+
+def begin(*, incident: Incident, occasion: Occasion, now: datetime) -> None:
+    """Climb from the first step on: page for what is due at once.
+
+    Whatever was climbed before is forgotten. A digest policy tells nobody.
+    """
+    policy = escalation.read(incident.policy)
+    incident.is_untold = False
+    incident.has_empty_step = False
+    progress = Progress(began_at=now)
+    steps = planning.due(policy=policy, progress=progress, now=now)
+    _keep(
+        incident,
+        planning.after(policy=policy, progress=progress, steps=steps, now=now),
+    )
+    _page(incident=incident, policy=policy, steps=steps, occasion=occasion, now=now)
+
+
+def climb(*, incident: Incident, now: datetime, worlds: Worlds | None = None) -> None:
+    """Page for every step that is due; after a page for nobody, for all that have run."""
+    policy = escalation.read(incident.policy)
+    progress = progress_of(incident)
+    steps = planning.due(policy=policy, progress=progress, now=now)
+    _keep(
+        incident,
+        planning.after(policy=policy, progress=progress, steps=steps, now=now),
+    )
+    reason = Reason.REMINDED if incident.paged_at else Reason.OPENED
+    if incident.is_untold:
+        steps = tuple(sorted({*steps, *progress.started}))
+        reason = Reason.RETRIED
+    _page(
+        incident=incident,
+        policy=policy,
+        steps=steps,
+        occasion=Occasion(reason),
+        now=now,
+        worlds=worlds,
+    )
+
+
+def climb_now(*, incident: Incident, occasion: Occasion, now: datetime) -> None:
+    """Run the next step at once, because somebody asks for it; see `planning.leap`."""
+    policy = escalation.read(incident.policy)
+    progress, steps = planning.leap(
+        policy=policy, progress=progress_of(incident), now=now
+    )
+    _keep(incident, progress)
+    _page(incident=incident, policy=policy, steps=steps, occasion=occasion, now=now)
+
+
+def raise_to(
     *,
     incident: Incident,
-    reason: Reason,
+    policy: Policy,
+    occasion: Occasion,
     now: datetime,
-    is_only_untold: bool = False,
-    avoid: Set[int] = frozenset(),
-    actor: str = "",
-    old: str = "",
+    is_known: bool,
 ) -> None:
-    """Page the channels of the incident's policy.
+    """Let a more urgent policy take over.
 
-    A policy without any usable channel falls through to the usable channels of the
-    whole matrix. When there is none either, the timeline and `is_untold` say so and
-    the page is tried again later. A digest policy tells nobody. `is_only_untold`
-    leaves out channels that have a page or will get one; `avoid`, channels (ids)
-    known not to deliver.
+    `is_known`: who was told of it lately is not told again, and unless somebody else is
+    told the climb goes on where it was. So a priority that goes up and down can't keep
+    the later steps from coming.
     """
-    rule = escalation.rule_of(policy=incident.policy)
-    if rule.is_digest:
-        incident.is_untold = False
-        return
-    channels, is_fallback = _reachable(rule=rule, avoid=avoid)
-    if not channels:
-        _note_untold(incident=incident, reason=reason, now=now)
-        return
-    known = _channels_with_page(incident=incident)
-    if is_only_untold:
-        channels = [channel for channel in channels if channel.pk not in known]
-        if not channels:
-            return
-    number = _next_page_number(incident)
-    story = story_of(incident=incident, reason=reason, now=now, actor=actor, old=old)
-    for channel in channels:
-        outbox.enqueue(
-            channel=channel,
-            message=build(
-                story=story,
-                language=channel.language,
-                is_first_in_thread=channel.pk not in known,
-                has_mention=rule.has_mention,
-            ),
-            purpose=PAGE,
-            subject_key=thread_key(incident=incident),
-            # The number is unique to this page: a second engine that decides the
-            # same collides here.
-            idempotency_key=f"incident:{incident.pk}:page:{number}:{channel.pk}",
-            now=now,
-            lane=Notification.Lane.PAGING,
-        )
-    incident.paged_at = now
-    incident.is_untold = False
-    timeline.add(
+    incident.policy = escalation.snapshot(policy)
+    fresh = Progress(began_at=now)
+    progress = fresh
+    if is_known and incident.status == Incident.Status.TRIGGERED:
+        progress = Progress(began_at=progress_of(incident).began_at)
+    steps = planning.due(policy=policy, progress=progress, now=now)
+    is_told = _page(
         incident=incident,
-        kind=IncidentEvent.Kind.ESCALATED
-        if reason == Reason.REMINDED
-        else IncidentEvent.Kind.NOTIFIED,
+        policy=policy,
+        steps=steps,
+        occasion=occasion,
         now=now,
-        data={
-            "reason": str(reason),
-            "channels": [channel.name for channel in channels],
-            "is_fallback": is_fallback,
-        },
+        is_only_untold=is_known,
+    )
+    if is_told:
+        progress = fresh
+    _keep(
+        incident,
+        planning.after(policy=policy, progress=progress, steps=steps, now=now),
     )
 
 
-def next_channels(*, incident: Incident) -> list[Channel]:
-    """Return whom the next page would go to, were it now; at most two queries."""
-    rule = escalation.rule_of(policy=incident.policy)
-    if rule.is_digest:
-        return []
-    channels, _is_fallback = _reachable(rule=rule, avoid=frozenset())
-    return channels
-
-
-def channels_that_failed(*, incident: Incident) -> set[int]:
-    """Return the channels (ids) that a page for this incident died on."""
-    dead = Notification.objects.filter(
-        subject_key=thread_key(incident=incident),
-        purpose=PAGE,
-        status=Notification.Status.DEAD,
-        channel__isnull=False,
+def lower_to(*, incident: Incident, policy: Policy, now: datetime) -> None:
+    """Let a less urgent policy take over; what it does at once counts as done."""
+    began_at = progress_of(incident).began_at
+    incident.policy = escalation.snapshot(policy)
+    _keep(
+        incident,
+        planning.skipping_first(policy=policy, began_at=began_at, now=now),
     )
-    return set(dead.values_list("channel_id", flat=True))
+
+
+def page_untold(*, incident: Incident, occasion: Occasion, now: datetime) -> None:
+    """Page those whom the steps so far name and whose page never left."""
+    policy = escalation.read(incident.policy)
+    _page(
+        incident=incident,
+        policy=policy,
+        steps=progress_of(incident).started,
+        occasion=occasion,
+        now=now,
+        is_only_untold=True,
+    )
+
+
+def page_others(
+    *, incident: Incident, now: datetime, worlds: Worlds | None = None
+) -> None:
+    """Page by other ways than those that refused what was sent so far."""
+    policy = escalation.read(incident.policy)
+    _page(
+        incident=incident,
+        policy=policy,
+        steps=progress_of(incident).started,
+        occasion=Occasion(Reason.UNDELIVERED),
+        now=now,
+        worlds=worlds,
+        avoid=_failed(incident),
+    )
+
+
+def progress_of(incident: Incident) -> Progress:
+    """Return how far the present climb is."""
+    if incident.escalation_began_at is not None:
+        return planning.read_progress(
+            began_at=incident.escalation_began_at, runs=incident.escalation_runs
+        )
+    # Opened before there were steps: its one step has run if it was paged.
+    return Progress(
+        began_at=incident.paged_at or incident.opened_at,
+        runs=(1,) if incident.paged_at else (),
+    )
+
+
+def next_page(*, incident: Incident, now: datetime) -> Page | None:
+    """Return what the next page would be, were it now; None when none is due.
+
+    Some ten queries.
+    """
+    policy = escalation.read(incident.policy)
+    step = planning.next_step(policy=policy, progress=progress_of(incident))
+    if step is None:
+        return None
+    world = Worlds(at=now, policies=[policy]).of(policy)
+    return expanding.decide(policy=policy, steps=[step], world=world)
 
 
 def schedule(*, incident: Incident, now: datetime) -> None:
     """Set when the engine looks at the incident next."""
+    incident.next_escalation_at = _next_look(incident, now)
+
+
+def _next_look(incident: Incident, now: datetime) -> datetime | None:
     if incident.status == Incident.Status.RESOLVED:
-        incident.next_escalation_at = None
-        return
-    incident.next_escalation_at = escalation.next_escalation(
-        policy=incident.policy,
-        status=incident.status,
-        snoozed_until=incident.snoozed_until,
-        paged_at=incident.paged_at or incident.opened_at,
-        now=now,
+        return None
+    if incident.snoozed_until is not None and incident.snoozed_until > now:
+        return incident.snoozed_until
+    if incident.status == Incident.Status.ACKNOWLEDGED:
+        return incident.ack_expires_at
+    at = planning.next_at(
+        policy=escalation.read(incident.policy), progress=progress_of(incident)
     )
-    if incident.is_untold and not _is_snoozed(incident, now):
-        incident.next_escalation_at = escalation.next_untold_try(
-            page_count=incident.escalation_count, now=now
-        )
+    if not incident.is_untold:
+        return at
+    retry_at = planning.next_untold_try(page_count=incident.escalation_count, now=now)
+    return min(at, retry_at) if at is not None else retry_at
 
 
 def withdraw(*, incident: Incident, reason: str, now: datetime) -> int:
@@ -141,123 +234,163 @@ def withdraw(*, incident: Incident, reason: str, now: datetime) -> int:
     )
 
 
-def withdraw_recovery(*, incident: Incident, now: datetime) -> None:
-    """Cancel the recovery messages that are held back."""
-    outbox.cancel(
-        subject_key=thread_key(incident=incident),
-        reason="it fires again",
-        now=now,
-        purposes=[RECOVERY],
-    )
-
-
-def tell_recovery(
+def _page(
     *,
     incident: Incident,
-    event: IncidentEvent,
-    actor: str = "",
-    not_before: datetime | None = None,
-) -> None:
-    """Tell those who were paged that it is over; call `withdraw` first.
+    policy: Policy,
+    steps: tuple[int, ...],
+    occasion: Occasion,
+    now: datetime,
+    worlds: Worlds | None = None,
+    is_only_untold: bool = False,
+    avoid: Avoid = NOTHING_TO_AVOID,
+) -> bool:
+    """Write what the turn of some steps comes to; return whether anybody is told by it.
 
-    `event`: the line that resolved it. `not_before` holds the messages back.
+    `is_only_untold` leaves out who has a page or will get one. When nobody can be told,
+    the timeline and `is_untold` say so and it is tried again later.
     """
-    story = story_of(
+    if policy.is_digest or not steps:
+        return False
+    worlds = worlds or Worlds(at=now, policies=[policy])
+    page = expanding.decide(
+        policy=policy, steps=steps, world=worlds.of(policy), avoid=avoid
+    )
+    if page.empties:
+        incident.has_empty_step = True
+    if page.is_for_nobody:
+        _note_untold(incident=incident, reason=occasion.reason, now=now, page=page)
+        return False
+    _note_empties(incident=incident, now=now, page=page)
+    known = _known(incident)
+    if is_only_untold:
+        page = page.without(channels=known.channels, contacts=known.contacts)
+        if page.is_for_nobody:
+            return False
+    _write(
         incident=incident,
-        reason=Reason.RESOLVED if actor else Reason.RECOVERED,
-        now=event.at,
-        actor=actor,
-        via=event.via,
-    )
-    _tell(
-        story=story,
-        event=event,
-        destinations=_told(incident=incident, purpose=PAGE),
-        purpose=RECOVERY,
-        not_before=not_before,
-    )
-
-
-def tell_again(*, incident: Incident, event: IncidentEvent) -> None:
-    """Tell those who heard that it was over that it is not. No page: no mention."""
-    _tell(
-        story=story_of(incident=incident, reason=Reason.AGAIN, now=event.at),
-        event=event,
-        destinations=_told(incident=incident, purpose=RECOVERY),
-        purpose=UPDATE,
-    )
-
-
-def tell_merged(
-    *, incident: Incident, event: IncidentEvent, into: Incident, actor: str
-) -> None:
-    """Tell those who were paged where it goes on; call `withdraw` first."""
-    story = story_of(incident=incident, reason=Reason.MERGED, now=event.at, actor=actor)
-    _tell(
-        story=replace(story, into=into),
-        event=event,
-        destinations=_told(incident=incident, purpose=PAGE),
-        purpose=UPDATE,
-    )
-
-
-def _tell(
-    *,
-    story: Story,
-    event: IncidentEvent,
-    destinations: list[tuple[Channel | None, Address | None]],
-    purpose: str,
-    not_before: datetime | None = None,
-) -> None:
-    incident = story.incident
-    for channel, address in destinations:
-        where = f"{channel.pk if channel else ''}:{address.pk if address else ''}"
-        outbox.enqueue(
-            channel=channel,
-            address=address,
-            message=build(
-                story=story,
-                language=_language(channel, address),
-                is_first_in_thread=False,
-                has_mention=False,
-            ),
-            purpose=purpose,
-            subject_key=thread_key(incident=incident),
-            idempotency_key=f"incident:{incident.pk}:{purpose}:{event.pk}:{where}",
-            now=story.now,
-            not_before=not_before,
-        )
-    if destinations:
-        held_back = not_before - story.now if not_before else None
-        timeline.add(
+        page=page,
+        story=story_of(
             incident=incident,
-            kind=IncidentEvent.Kind.NOTIFIED,
-            now=story.now,
-            data={
-                "reason": str(story.reason),
-                "channels": [
-                    str(channel or address) for channel, address in destinations
-                ],
-                "held_back_s": int(held_back.total_seconds()) if held_back else 0,
+            reason=occasion.reason,
+            now=now,
+            actor=occasion.actor,
+            old=occasion.old,
+        ),
+        known=known,
+        worlds=worlds,
+    )
+    return True
+
+
+def _write(
+    *, incident: Incident, page: Page, story: Story, known: _Known, worlds: Worlds
+) -> None:
+    number = incident.escalation_count
+    incident.escalation_count = number + 1
+    outbox.enqueue_all(
+        drafts=[
+            _draft(
+                incident=incident,
+                delivery=delivery,
+                number=number,
+                story=story,
+                known=known,
+                worlds=worlds,
+                has_mention=page.has_mention,
+            )
+            for delivery in page.deliveries
+        ],
+        now=story.now,
+    )
+    incident.paged_at = story.now
+    incident.is_untold = False
+    timeline.add(
+        incident=incident,
+        kind=IncidentEvent.Kind.ESCALATED
+        if story.reason == Reason.REMINDED
+        else IncidentEvent.Kind.NOTIFIED,
+        now=story.now,
+        data={
+            "reason": str(story.reason),
+            "channels": list(_by_name(page.deliveries)),
+            "is_fallback": page.resort is not None,
+            "resort": page.resort,
+            "steps": [step + 1 for step in page.steps],
+            "to": list(_by_name(page.deliveries).values()),
+        },
+    )
+
+
+def _draft(
+    *,
+    incident: Incident,
+    delivery: Delivery,
+    number: int,
+    story: Story,
+    known: _Known,
+    worlds: Worlds,
+    has_mention: bool,
+) -> Draft:
+    # The number is unique to this page: a second engine that decides the same collides
+    # here.
+    page = f"incident:{incident.pk}:page:{number}"
+    channel = address = None
+    if delivery.channel_id is not None:
+        channel = worlds.channel(delivery.channel_id)
+        key, route_key, language = f"{page}:{channel.pk}", "", channel.language
+        is_first = channel.pk not in known.channels
+    else:
+        assert delivery.address_id is not None  # noqa: S101 it is one or the other
+        address = worlds.address(delivery.address_id)
+        key = f"{page}:address:{address.pk}:{delivery.method}"
+        route_key = f"{page}:contact:{delivery.contact_id}"
+        language = address.contact.language
+        is_first = address.pk not in known.addresses
+    return Draft(
+        channel=channel,
+        address=address,
+        message=build(
+            story=story,
+            language=language,
+            is_first_in_thread=is_first,
+            has_mention=has_mention,
+            ack_url=links.ack_url(incident=incident, address=address)
+            if address is not None
+            else "",
+        ),
+        purpose=PAGE,
+        subject_key=thread_key(incident=incident),
+        idempotency_key=key,
+        lane=Notification.Lane.PAGING,
+        not_before=delivery.not_before,
+        method=delivery.method,
+        route_key=route_key,
+    )
+
+
+def _by_name(deliveries: Iterable[Delivery]) -> dict[str, dict[str, Any]]:
+    """Say for the timeline who is told by what, how soon, and why."""
+    found: dict[str, dict[str, Any]] = {}
+    for delivery in deliveries:
+        line = found.setdefault(
+            delivery.name,
+            {
+                "name": delivery.name,
+                "methods": [],
+                "step": None if delivery.step is None else delivery.step + 1,
+                "target": delivery.why.target,
+                "via": delivery.why.name,
             },
         )
+        if delivery.method:
+            line["methods"].append(delivery.method)
+    return found
 
 
-def _reachable(*, rule: escalation.Rule, avoid: Set[int]) -> tuple[list[Channel], bool]:
-    """Return the channels that can carry a page, and whether they are a fallback."""
-    own = _usable(Channel.objects.filter(pk__in=rule.channel_ids), avoid)
-    if own:
-        return own, False
-    every = Channel.objects.filter(priority_rules__isnull=False).distinct()
-    return _usable(every, avoid), True
-
-
-def _usable(channels: QuerySet[Channel], avoid: Set[int]) -> list[Channel]:
-    usable = outbox.usable_channels(channels.order_by("pk"))
-    return [channel for channel in usable if channel.pk not in avoid]
-
-
-def _note_untold(*, incident: Incident, reason: Reason, now: datetime) -> None:
+def _note_untold(
+    *, incident: Incident, reason: Reason, now: datetime, page: Page
+) -> None:
     """Say once, not at each try, that a page reached nobody."""
     if incident.is_untold:
         return
@@ -266,37 +399,74 @@ def _note_untold(*, incident: Incident, reason: Reason, now: datetime) -> None:
         incident=incident,
         kind=IncidentEvent.Kind.UNTOLD,
         now=now,
-        data={"reason": str(reason)},
+        data={"reason": str(reason), "misses": _misses(page.misses)},
     )
 
 
-def _channels_with_page(*, incident: Incident) -> set[int | None]:
-    return set(
-        Notification.objects.filter(
-            subject_key=thread_key(incident=incident), purpose=PAGE, status__in=ALIVE
-        ).values_list("channel_id", flat=True)
+def _note_empties(*, incident: Incident, now: datetime, page: Page) -> None:
+    """Say once a climb which step reached nobody, and who is told in its place."""
+    if not page.empties:
+        return
+    lines = incident.events.filter(
+        kind=IncidentEvent.Kind.EMPTY_STEP, at__gte=progress_of(incident).began_at
+    )
+    said = set(lines.values_list("data__step", flat=True))
+    for empty in page.empties:
+        if empty.step + 1 not in said:
+            timeline.add(
+                incident=incident,
+                kind=IncidentEvent.Kind.EMPTY_STEP,
+                now=now,
+                data={
+                    "step": empty.step + 1,
+                    "resort": page.resort,
+                    "misses": _misses(empty.misses),
+                },
+            )
+
+
+def _misses(misses: Iterable[expanding.Miss]) -> list[dict[str, str]]:
+    return [
+        {
+            "target": miss.target,
+            "name": miss.name,
+            "trouble": miss.trouble,
+            "via": miss.via,
+        }
+        for miss in misses
+    ]
+
+
+def _keep(incident: Incident, progress: Progress) -> None:
+    incident.escalation_began_at = progress.began_at
+    incident.escalation_runs = progress.stored()
+
+
+def _known(incident: Incident) -> _Known:
+    rows = Notification.objects.filter(
+        subject_key=thread_key(incident=incident), purpose=PAGE, status__in=ALIVE
+    ).values_list("channel_id", "address_id", "address__contact_id")
+    found = list(rows)
+    return _Known(
+        channels=_ids(row[0] for row in found),
+        addresses=_ids(row[1] for row in found),
+        contacts=_ids(row[2] for row in found),
     )
 
 
-def _next_page_number(incident: Incident) -> int:
-    number = incident.escalation_count
-    incident.escalation_count = number + 1
-    return number
-
-
-def _told(
-    *, incident: Incident, purpose: str
-) -> list[tuple[Channel | None, Address | None]]:
-    return outbox.told_destinations(
-        subject_key=thread_key(incident=incident), purposes=[purpose]
+def _failed(incident: Incident) -> Avoid:
+    """Return what a page for this incident died on."""
+    dead = Notification.objects.filter(
+        subject_key=thread_key(incident=incident),
+        purpose=PAGE,
+        status=Notification.Status.DEAD,
+    )
+    found = list(dead.values_list("channel_id", "address_id"))
+    return Avoid(
+        channels=_ids(row[0] for row in found),
+        addresses=_ids(row[1] for row in found),
     )
 
 
-def _language(channel: Channel | None, address: Address | None) -> str:
-    if channel is not None:
-        return channel.language
-    return address.contact.language if address is not None else ""
-
-
-def _is_snoozed(incident: Incident, now: datetime) -> bool:
-    return incident.snoozed_until is not None and incident.snoozed_until > now
+def _ids(found: Iterable[int | None]) -> frozenset[int]:
+    return frozenset(pk for pk in found if pk is not None)

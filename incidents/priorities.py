@@ -2,31 +2,103 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from incidents import escalation, paging, timeline
+from incidents.escalation import GUIDE, Hours, Policy, Step
 from incidents.messages import Reason
 from incidents.mirroring import mirror
-from incidents.models import Alert, Incident, IncidentEvent, PriorityRule
+from incidents.models import (
+    Alert,
+    EscalationPolicy,
+    EscalationStep,
+    Incident,
+    IncidentEvent,
+    PriorityRule,
+    Service,
+    ServicePolicy,
+)
+from incidents.paging import Occasion
 from incidents.people import Actor
 from t4g_portal.lib.priority import highest
 
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-def policy_for(*, priority: str) -> dict[str, Any]:
-    """Snapshot the matrix row of a priority; the guide's when there is none."""
-    row = PriorityRule.objects.filter(priority=priority).first()
-    if row is None:
-        return escalation.policy_from(rule=escalation.GUIDE_RULES[priority])
-    return escalation.policy_from(
-        rule=escalation.Rule(
-            priority=row.priority,
-            response_s=row.response_s,
-            repeat_s=row.repeat_s,
-            has_mention=row.has_mention,
-            is_digest=row.is_digest,
-            channel_ids=tuple(row.channels.order_by("pk").values_list("pk", flat=True)),
-        )
+
+def policy_for(
+    *, service: Service, priority: str, fixed: EscalationPolicy | None = None
+) -> Policy:
+    """Return what an incident of a service follows: the service's policy, else the
+    matrix row's, else the guide's. Some eight queries.
+
+    A policy of the service for all priorities leaves those alone that wait for the
+    digest; `fixed` is used whatever they say, and kept when the priority changes.
+    """
+    guide = GUIDE[priority]
+    rule = PriorityRule.objects.filter(priority=priority).first()
+    plain = Policy(
+        priority=priority,
+        response_s=rule.response_s if rule else guide.response_s,
+        is_digest=rule.is_digest if rule else guide.is_digest,
+        is_fixed=fixed is not None,
+    )
+    own = _service_policy(service, priority)
+    if fixed is not None or (own is not None and own.priority == priority):
+        plain = replace(plain, is_digest=False)
+    chosen = fixed or (own.policy if own else rule.policy if rule else None)
+    if plain.is_digest:
+        return plain
+    steps = steps_of(policy=chosen) if chosen is not None else ()
+    return replace(
+        plain,
+        name=chosen.name if chosen is not None else "",
+        ack_expires_s=chosen.ack_expires_s if chosen is not None else 0,
+        # Without any step of its own it climbs as the guide says, past whoever it finds.
+        steps=steps or guide.steps or (Step(),),
+    )
+
+
+def _service_policy(service: Service, priority: str) -> ServicePolicy | None:
+    rows = ServicePolicy.objects.filter(service=service, priority__in=[priority, ""])
+    return rows.select_related("policy").order_by("-priority").first()
+
+
+def steps_of(*, policy: EscalationPolicy) -> tuple[Step, ...]:
+    """Return the steps of a policy in the order of their time; five queries."""
+    rows = policy.steps.order_by("after_s", "position", "pk").prefetch_related(
+        "channels", "schedules", "contacts", "teams"
+    )
+    return tuple(plain_step(row) for row in rows)
+
+
+def plain_step(row: EscalationStep) -> Step:
+    """Return a stored step as the planner knows it."""
+    return Step(
+        after_s=row.after_s,
+        repeat_s=row.repeat_s,
+        repeat_limit=row.repeat_limit,
+        has_mention=row.has_mention,
+        hours=_hours(row),
+        channel_ids=_ids(row.channels),
+        schedule_ids=_ids(row.schedules),
+        contact_ids=_ids(row.contacts),
+        team_ids=_ids(row.teams),
+    )
+
+
+def _ids(related: object) -> tuple[int, ...]:
+    return tuple(sorted(row.pk for row in related.all()))  # type: ignore[attr-defined]
+
+
+def _hours(row: EscalationStep) -> Hours | None:
+    if not row.only_weekdays and row.only_from == row.only_until:
+        return None
+    return Hours(
+        time_zone=row.time_zone,
+        weekdays=frozenset(_WEEKDAYS.index(day) for day in row.only_weekdays),
+        only_from=row.only_from,
+        only_until=row.only_until,
     )
 
 
@@ -40,14 +112,14 @@ def change(
 ) -> None:
     """Give a locked, open incident another priority; the caller saves it.
 
-    A raise tells the channels of the new rule that do not know yet, even when
-    somebody has acknowledged: what they acknowledged was less urgent. It ends the
+    A raise tells those whom the new policy tells at once and who do not know yet, even
+    when somebody has acknowledged: what they acknowledged was less urgent. It ends the
     snooze of an incident that nobody has. A lowering is only noted.
     """
     old = incident.priority
+    policy = _policy_of_change(incident, priority)
     is_raise = priority < old
     incident.priority = priority
-    incident.policy = policy_for(priority=priority)
     timeline.add(
         incident=incident,
         kind=IncidentEvent.Kind.PRIORITY_CHANGED,
@@ -58,14 +130,12 @@ def change(
     )
     if is_raise:
         incident.response_due_at = min(
-            incident.response_due_at,
-            escalation.response_due(policy=incident.policy, since=now),
+            incident.response_due_at, policy.response_due(since=now)
         )
-        _tell_raise(incident=incident, old=old, now=now)
+        _raise(incident=incident, policy=policy, old=old, now=now)
     else:
-        incident.response_due_at = escalation.response_due(
-            policy=incident.policy, since=incident.opened_at
-        )
+        incident.response_due_at = policy.response_due(since=incident.opened_at)
+        paging.lower_to(incident=incident, policy=policy, now=now)
     paging.schedule(incident=incident, now=now)
 
 
@@ -90,7 +160,15 @@ def of_firing(*, incident: Incident) -> list[str]:
     return list(firing.values_list("priority", flat=True))
 
 
-def _tell_raise(*, incident: Incident, old: str, now: datetime) -> None:
+def _policy_of_change(incident: Incident, priority: str) -> Policy:
+    policy = policy_for(service=incident.service, priority=priority)
+    present = escalation.read(incident.policy)
+    if not present.is_fixed:
+        return policy
+    return replace(present, priority=priority, response_s=policy.response_s)
+
+
+def _raise(*, incident: Incident, policy: Policy, old: str, now: datetime) -> None:
     if incident.snoozed_until and incident.status == Incident.Status.TRIGGERED:
         incident.snoozed_until = None
         timeline.add(
@@ -100,14 +178,11 @@ def _tell_raise(*, incident: Incident, old: str, now: datetime) -> None:
             data={"cause": "raised"},
         )
     paging.withdraw(incident=incident, reason="raised to a higher priority", now=now)
-    is_known = (
-        incident.paged_at is not None
-        and now - incident.paged_at < escalation.RECENTLY_TOLD
-    )
-    paging.page(
+    paging.raise_to(
         incident=incident,
-        reason=Reason.RAISED,
+        policy=policy,
+        occasion=Occasion(Reason.RAISED, old=old),
         now=now,
-        is_only_untold=is_known,
-        old=old,
+        is_known=incident.paged_at is not None
+        and now - incident.paged_at < escalation.RECENTLY_TOLD,
     )

@@ -22,6 +22,7 @@ from django.db.models import (
     When,
 )
 from django.db.models.expressions import CombinedExpression
+from django.utils import timezone
 
 from incidents import paging, sources, timeline
 from incidents.messages import thread_key
@@ -269,12 +270,13 @@ def incident(*, pk: int) -> Incident:
 
 
 def top(*, incident: Incident) -> Top:
-    """Load who was told, who is next and what was tried, four queries at most."""
+    """Load who was told, who is next and what was tried; two queries, and some ten more
+    where a page is due."""
     is_due = (
         incident.status == Incident.Status.TRIGGERED
         and incident.next_escalation_at is not None
     )
-    channels = paging.next_channels(incident=incident) if is_due else []
+    page = paging.next_page(incident=incident, now=timezone.now()) if is_due else None
     note = (
         incident.events.filter(kind=IncidentEvent.Kind.NOTE)
         .select_related("actor")
@@ -283,7 +285,9 @@ def top(*, incident: Incident) -> Top:
     )
     return Top(
         told=told(incident=incident),
-        next_names=[channel.name for channel in channels],
+        next_names=list(dict.fromkeys(to.name for to in page.deliveries))
+        if page
+        else [],
         last_note=_line(note) if note else None,
     )
 

@@ -15,11 +15,20 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from incidents import acting, lifecycle, paging, priorities, timeline
+from incidents import (
+    acting,
+    escalation,
+    holding,
+    lifecycle,
+    paging,
+    priorities,
+    timeline,
+)
 from incidents.acting import has, locked, refuse_resolved, store
 from incidents.collaboration import handovers
 from incidents.messages import Reason
 from incidents.models import Alert, Incident, IncidentEvent
+from incidents.paging import Occasion
 from incidents.people import Actor
 from notifications.models import Contact
 from t4g_portal.lib.priority import Priority
@@ -37,6 +46,10 @@ UnableToAct = acting.UnableToAct
 
 class UnableToAcknowledge(UnableToAct):
     """Somebody else has it, or it is resolved."""
+
+
+class UnableToEscalate(UnableToAct):
+    """It is resolved, or its priority tells nobody at once."""
 
 
 class UnableToUnacknowledge(UnableToAct):
@@ -77,15 +90,16 @@ def acknowledge(
 ) -> Incident:
     """Take an incident: nobody is paged about it any more.
 
-    Doing it twice changes nothing. Whoever was asked to take it over, accepts so.
-    Raises UnableToAcknowledge when it is resolved or somebody else has it.
+    Where acknowledgements expire, doing it again says that one still works on it;
+    elsewhere it changes nothing. Whoever was asked to take it over, accepts so. Raises
+    UnableToAcknowledge when it is resolved or somebody else has it.
     """
     actor = Actor(user, contact)
     with locked(incident_id) as incident:
         refuse_resolved(incident, UnableToAcknowledge)
         if incident.status == Status.ACKNOWLEDGED:
             if has(incident, actor):
-                return incident
+                return _renewed(incident, actor, via, now)
             if handovers.accept_by_acknowledging(
                 incident=incident, actor=actor, via=via, now=now
             ):
@@ -94,17 +108,51 @@ def acknowledge(
                 _("%(name)s has already acknowledged it.") % {"name": incident.holder}
             )
         handovers.settle(incident=incident, actor=actor, now=now)
-        incident.status = Status.ACKNOWLEDGED
-        incident.acknowledged_at = now
-        incident.acknowledged_by = actor.user
-        incident.acknowledged_by_contact = actor.contact
-        incident.acknowledged_by_name = actor.name
-        incident.first_acknowledged_at = incident.first_acknowledged_at or now
-        incident.snoozed_until = None
-        incident.is_untold = False
-        paging.withdraw(incident=incident, reason="acknowledged", now=now)
+        holding.take(incident=incident, actor=actor, now=now)
         timeline.add(
             incident=incident, kind=Kind.ACKNOWLEDGED, now=now, actor=actor, via=via
+        )
+        return store(incident, now)
+
+
+def _renewed(incident: Incident, actor: Actor, via: str, now: datetime) -> Incident:
+    if incident.ack_expires_at is None:
+        return incident
+    holding.vouch(incident=incident, now=now)
+    timeline.add(incident=incident, kind=Kind.RENEWED, now=now, actor=actor, via=via)
+    return store(incident, now)
+
+
+def escalate_now(
+    *,
+    incident_id: int,
+    user: User | None,
+    via: str,
+    now: datetime,
+    contact: Contact | None = None,
+) -> Incident:
+    """Run the next step of the policy at once; when all have run, the last one again.
+
+    Whoever has the incident gives it back by that: it pages on until somebody else
+    takes it. A snooze ends. Raises UnableToEscalate.
+    """
+    actor = Actor(user, contact)
+    with locked(incident_id) as incident:
+        refuse_resolved(incident, UnableToEscalate)
+        if escalation.read(incident.policy).is_digest:
+            raise UnableToEscalate(
+                _("Its priority tells nobody at once. Raise the priority.")
+            )
+        if incident.status == Status.ACKNOWLEDGED:
+            holding.take_back(incident=incident)
+        incident.snoozed_until = None
+        timeline.add(
+            incident=incident, kind=Kind.ESCALATED_NOW, now=now, actor=actor, via=via
+        )
+        paging.climb_now(
+            incident=incident,
+            occasion=Occasion(Reason.ESCALATED, actor=actor.name),
+            now=now,
         )
         return store(incident, now)
 
@@ -126,16 +174,15 @@ def unacknowledge(
         refuse_resolved(incident, UnableToUnacknowledge)
         if incident.status != Status.ACKNOWLEDGED:
             raise UnableToUnacknowledge(_("Nobody has acknowledged it."))
-        lifecycle.take_back(incident=incident)
+        holding.take_back(incident=incident)
         incident.snoozed_until = None
         timeline.add(
             incident=incident, kind=Kind.UNACKNOWLEDGED, now=now, actor=actor, via=via
         )
-        paging.page(
+        paging.begin(
             incident=incident,
-            reason=Reason.RETURNED,
+            occasion=Occasion(Reason.RETURNED, actor=actor.name),
             now=now,
-            actor=actor.name,
         )
         return store(incident, now)
 

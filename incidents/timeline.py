@@ -105,6 +105,10 @@ _NOTIFIED = {
     "raised": gettext_lazy("Told %(channels)s that it is more urgent"),
     "returned": gettext_lazy("Told %(channels)s that nobody has it any more"),
     "woken": gettext_lazy("Told %(channels)s that the snooze has ended"),
+    "escalated": gettext_lazy(
+        "Told %(channels)s, because somebody asked for the next step"
+    ),
+    "expired": gettext_lazy("Told %(channels)s that nobody has confirmed to have it"),
     "retried": gettext_lazy("Told %(channels)s at last"),
     "flapping": gettext_lazy("Told %(channels)s that it comes and goes"),
     "undelivered": gettext_lazy("Told %(channels)s, since no other channel delivered"),
@@ -131,7 +135,8 @@ def _escalated(data: dict[str, Any]) -> str:
 
 
 def _with_fallback(said: str, data: dict[str, Any]) -> str:
-    if not data.get("is_fallback"):
+    if not data.get("is_fallback") or data.get("resort") not in {None, "matrix"}:
+        # Other ways out have a line of their own, which says why.
         return said
     return _("%(said)s (no channel of its own priority can be used)") % {"said": said}
 
@@ -140,6 +145,49 @@ def _untold(data: dict[str, Any]) -> str:
     if data.get("reason") == "undelivered":
         return _("Nobody could be told: no channel delivered")
     return _("Nobody could be told: no channel is enabled and configured")
+
+
+def _empty_step(data: dict[str, Any]) -> str:
+    said = str(_RESORTS[data["resort"]]) % {"step": data["step"]}
+    troubles = [_miss(miss) for miss in data["misses"]]
+    if not troubles:
+        return said
+    return _("%(said)s (%(why)s)") % {"said": said, "why": "; ".join(troubles)}
+
+
+_RESORTS = {
+    "step": gettext_lazy("Step %(step)d reaches nobody: the next one runs at once"),
+    "catch_all": gettext_lazy("Step %(step)d reaches nobody: the catch-all is told"),
+    "policy": gettext_lazy("Step %(step)d reaches nobody: the other steps are told"),
+    "matrix": gettext_lazy("Step %(step)d reaches nobody: every channel is told"),
+}
+
+
+def _miss(miss: dict[str, str]) -> str:
+    words = {"name": miss["name"], "via": miss["via"]}
+    trouble = _TROUBLES[miss["trouble"]]
+    if miss["via"]:
+        return _("%(via)s: %(trouble)s") % {**words, "trouble": str(trouble) % words}
+    return str(trouble) % words
+
+
+_TROUBLES = {
+    "unusable": gettext_lazy("%(name)s is disabled or not configured"),
+    "nobody_on_call": gettext_lazy("nobody is on call for %(name)s"),
+    "empty_team": gettext_lazy("%(name)s has no members"),
+    "no_address": gettext_lazy("%(name)s has no verified address that can be used"),
+    "failed": gettext_lazy("%(name)s did not get an earlier page"),
+}
+
+
+def _ack_expired(data: dict[str, Any]) -> str:
+    return _("The acknowledgement of %(name)s has expired") % {"name": data["holder"]}
+
+
+def _response_missed(data: dict[str, Any]) -> str:
+    due = parse_datetime(data["due_at"])
+    shown = date_format(localtime(due), "DATETIME_FORMAT") if due else ""
+    return _("Nobody had acknowledged by %(time)s") % {"time": shown}
 
 
 def _listed(names: list[str]) -> str:
@@ -275,6 +323,9 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     Kind.NOTIFIED: _notified,
     Kind.ESCALATED: _escalated,
     Kind.UNTOLD: _untold,
+    Kind.EMPTY_STEP: _empty_step,
+    Kind.ACK_EXPIRED: _ack_expired,
+    Kind.RESPONSE_MISSED: _response_missed,
     Kind.PRIORITY_CHANGED: _priority_changed,
     Kind.SNOOZED: _snoozed,
     Kind.WOKEN: _woken,

@@ -15,8 +15,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils.translation import pgettext
 
-from incidents import intake
-from incidents.models import Service
+from incidents import alarms, intake
 from monitors import ledger, maintenance, recording, scheduling
 from monitors.engine import Finding
 from monitors.evaluation import expire
@@ -324,7 +323,7 @@ def note_connectivity(
 def _raise_blind(location: str, since: datetime, now: datetime) -> None:
     intake.trigger(
         dedup_key=_blind_key(location),
-        service=_own_service(),
+        service=alarms.own_service(),
         title=pgettext(
             "stored", "Monitoring is blind: location %(location)s has no network"
         )
@@ -339,14 +338,6 @@ def _raise_blind(location: str, since: datetime, now: datetime) -> None:
         ),
         source=f"location:{location}",
         is_public=False,
-    )
-
-
-def _own_service() -> Service:
-    """Return the service that stands for the portal, made when there is none."""
-    known = Service.objects.filter(Q(slug="portal") | Q(name="Portal"))
-    return known.order_by("pk").first() or Service.objects.create(
-        slug="portal", name="Portal", is_public=False
     )
 
 

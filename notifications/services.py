@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -107,6 +108,52 @@ def enqueue(
         ),
         now=now,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One of several messages for `enqueue_all`; the fields are those of `enqueue`."""
+
+    message: Message
+    purpose: str
+    subject_key: str
+    idempotency_key: str
+    channel: Channel | None = None
+    address: Address | None = None
+    lane: int = Notification.Lane.NORMAL
+    not_before: datetime | None = None
+    method: str = ""
+    route_key: str = ""
+
+
+def enqueue_all(*, drafts: Sequence[Draft], now: datetime) -> None:
+    """Write several messages in one statement, in the caller's transaction.
+
+    For whoever has just looked which destinations can be used: it does not ask again,
+    delivery does. A known idempotency key writes nothing. Raises ValueError for a
+    malformed key.
+    """
+    rows = [
+        Notification(
+            channel=draft.channel,
+            address=draft.address,
+            receiver=_receiver(draft.channel, draft.address),
+            message=draft.message.to_json(),
+            purpose=draft.purpose,
+            subject_key=draft.subject_key,
+            idempotency_key=_checked_key(draft.idempotency_key),
+            lane=Notification.Lane(draft.lane),
+            queued_at=now,
+            next_attempt_at=draft.not_before or now,
+            give_up_at=max(now, draft.not_before or now) + GIVE_UP_AFTER,
+            method=draft.method,
+            route_key=draft.route_key,
+        )
+        for draft in drafts
+    ]
+    Notification.objects.bulk_create(rows, ignore_conflicts=True)
+    if any(row.next_attempt_at <= now for row in rows):
+        wake_up_on_commit()
 
 
 def cancel(
@@ -400,9 +447,14 @@ def _receiver(channel: Channel | None, address: Address | None) -> str:
     return str(channel)
 
 
-def _insert(row: Notification, *, now: datetime) -> Notification:
-    if not _KEY.fullmatch(row.idempotency_key):
+def _checked_key(key: str) -> str:
+    if not _KEY.fullmatch(key):
         raise ValueError("an idempotency key is 1 to 200 printable ASCII characters")
+    return key
+
+
+def _insert(row: Notification, *, now: datetime) -> Notification:
+    _checked_key(row.idempotency_key)
     Notification.objects.bulk_create([row], ignore_conflicts=True)
     stored = Notification.objects.get(idempotency_key=row.idempotency_key)
     is_waiting = stored.status == Notification.Status.QUEUED

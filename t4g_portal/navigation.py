@@ -55,6 +55,8 @@ GROUPS: Sequence[Group] = (
             Entry("notifications.Contact", "contacts"),
             Entry("notifications.Channel", "campaign"),
             Entry("notifications.Provider", "cell_tower"),
+            Entry("incidents.Team", "groups"),
+            Entry("incidents.EscalationPolicy", "stairs"),
             Entry("incidents.PriorityRule", "priority_high"),
             Entry("notifications.Notification", "outbox"),
         ),

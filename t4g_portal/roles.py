@@ -41,6 +41,10 @@ ROLES: Sequence[Role] = (OPS, ON_CALL, MANAGER, AUDITOR)
 _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "incidents.service":              ("vacd",  "v",     "v",     "v"),
     "incidents.priorityrule":         ("vacd",  "v",     "",      "v"),
+    "incidents.escalationpolicy":     ("vacd",  "v",     "",      "v"),
+    "incidents.escalationstep":       ("vacd",  "v",     "",      "v"),
+    "incidents.servicepolicy":        ("vacd",  "v",     "",      "v"),
+    "incidents.team":                 ("vacd",  "v",     "",      "v"),
     "incidents.incident":             ("vc",    "vc",    "v",     "v"),
     "incidents.alert":                ("v",     "v",     "v",     "v"),
     "incidents.incidentevent":        ("v",     "v",     "v",     "v"),

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from django.contrib.auth.models import Group, User
 
-from incidents.models import PriorityRule, Service
+from incidents.models import (
+    EscalationPolicy,
+    EscalationStep,
+    PriorityRule,
+    Service,
+    ServicePolicy,
+    Team,
+)
 from monitors.models import (
     Assertion,
     ControlTarget,
@@ -20,6 +27,10 @@ from t4g_portal.lib.models import ApiKey
 def track_configuration() -> None:
     """Keep the history of every table that people edit."""
     track(Service)
+    track(ServicePolicy, part_of="service")
+    track(Team)
+    track(EscalationPolicy)
+    track(EscalationStep, part_of="policy")
     track(PriorityRule)
     # Whoever knows the ping key can speak for the monitor.
     track(Monitor, secrets={"ping_key"}, left_out={"revision", "created_at"})

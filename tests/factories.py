@@ -10,7 +10,12 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
 
-from incidents.models import PriorityRule, Service
+from incidents.models import (
+    EscalationPolicy,
+    EscalationStep,
+    PriorityRule,
+    Service,
+)
 from monitors.models import Monitor
 from notifications.models import Address, AddressVerification, Channel, Contact
 from t4g_portal.lib.priority import Priority
@@ -86,6 +91,25 @@ def make_service(**values: Any) -> Service:
     return Service.objects.create(**values)
 
 
+def make_policy(
+    *steps: dict[str, Any], name: str = "", **values: Any
+) -> EscalationPolicy:
+    """A policy; each step is its fields, those with many rows as lists of them."""
+    policy = EscalationPolicy.objects.create(
+        name=name or f"Policy {next(_numbers)}", **values
+    )
+    for position, step in enumerate(steps):
+        many = {key: step[key] for key in _WHOM if key in step}
+        plain = {key: value for key, value in step.items() if key not in many}
+        row = policy.steps.create(**{"position": position, **plain})
+        for key, rows in many.items():
+            getattr(row, key).set(rows)
+    return policy
+
+
+_WHOM = ("channels", "schedules", "contacts", "teams")
+
+
 def make_priority_rules(*channels: Channel) -> dict[str, PriorityRule]:
     """The guide's four rules, all of which tell the channels given (P3 nobody)."""
     rules = {}
@@ -95,17 +119,27 @@ def make_priority_rules(*channels: Channel) -> dict[str, PriorityRule]:
         (Priority.P2, 3600, 0),
         (Priority.P3, 86_400, 0),
     ):
-        rule = PriorityRule.objects.create(
+        step = {
+            "repeat_s": repeat_s,
+            "has_mention": priority == Priority.P0,
+            "channels": channels,
+        }
+        is_digest = priority == Priority.P3
+        rules[str(priority)] = PriorityRule.objects.create(
             priority=priority,
             response_s=response_s,
-            repeat_s=repeat_s,
-            has_mention=priority == Priority.P0,
-            is_digest=priority == Priority.P3,
+            is_digest=is_digest,
+            policy=None if is_digest else make_policy(step, name=priority.upper()),
         )
-        if priority != Priority.P3:
-            rule.channels.set(channels)
-        rules[str(priority)] = rule
     return rules
+
+
+def only_step(rule: PriorityRule) -> EscalationStep:
+    """The first step of what a priority follows."""
+    assert rule.policy is not None
+    step = rule.policy.steps.first()
+    assert step is not None
+    return step
 
 
 def make_monitor(**values: Any) -> Monitor:

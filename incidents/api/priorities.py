@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from incidents.models import PriorityRule
-from notifications.models import Channel
-from t4g_portal.lib.api import fields
 from t4g_portal.lib.api.access import Access
 from t4g_portal.lib.api.serializers import StrictModelSerializer
 from t4g_portal.lib.api.views import Resource
@@ -21,18 +19,14 @@ _READ = Access("incidents:read", "incidents.view_priorityrule")
 class PriorityRuleSerializer(StrictModelSerializer):
     """What a priority means in practice."""
 
-    channels = fields.Ids(many=True, read_only=True)
-
     class Meta:
         model = PriorityRule
         fields = [
             "id",
             "priority",
             "description",
-            "channels",
+            "policy",
             "response_s",
-            "repeat_s",
-            "has_mention",
             "is_digest",
         ]
         read_only_fields = fields
@@ -47,8 +41,7 @@ class PriorityRuleResource(Resource):
     access: ClassVar = {"list": _READ, "retrieve": _READ}
 
     def get_queryset(self) -> QuerySet[PriorityRule]:
-        channels = Prefetch("channels", queryset=Channel.objects.only("pk"))
-        return PriorityRule.objects.prefetch_related(channels)
+        return PriorityRule.objects.all()
 
     def list(self, request: Request) -> HttpResponse:
         """List the priority matrix."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
-from incidents import paging, people, timeline
+from incidents import holding, paging, people, timeline
 from incidents.acting import UnableToAct, has, locked, refuse_resolved, store
 from incidents.collaboration import telling
 from incidents.inbound import links
@@ -287,6 +287,7 @@ def _hand_over(
         incident.acknowledged_by_name,
     ) = taker
     incident.is_untold = False
+    holding.vouch(incident=incident, now=now)
     _end(handover, Status.ACCEPTED, now)
     timeline.add(
         incident=incident,

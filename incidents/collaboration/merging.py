@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from incidents import grouping, paging, priorities, timeline
+from incidents import grouping, paging, priorities, telling, timeline
 from incidents.acting import UnableToAct
 from incidents.collaboration import handovers
 from incidents.mirroring import mirror
@@ -108,7 +108,7 @@ def _close(
         via=via,
         data={"into": target.pk, "title": target.title},
     )
-    paging.tell_merged(incident=source, event=event, into=target, actor=actor.name)
+    telling.tell_merged(incident=source, event=event, into=target, actor=actor.name)
     paging.schedule(incident=source, now=now)
     source.save()
     mirror(incident=source, now=now)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -106,10 +105,6 @@ def _acknowledged() -> str:
     return _("Acknowledged. Nobody is paged about it any more.")
 
 
-def _escalate(**values: Any) -> object:
-    return services.escalate_now(**values)  # type: ignore[attr-defined]
-
-
 def _escalated() -> str:
     return _("Escalated: the next step is paged now.")
 
@@ -120,6 +115,6 @@ def _resolved() -> str:
 
 _ACTS: dict[Act, tuple[Callable[..., object], Callable[[], str]]] = {
     Act.ACKNOWLEDGE: (services.acknowledge, _acknowledged),
-    Act.ESCALATE: (_escalate, _escalated),
+    Act.ESCALATE: (services.escalate_now, _escalated),
     Act.RESOLVE: (services.resolve_incident, _resolved),
 }

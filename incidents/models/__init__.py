@@ -1,4 +1,4 @@
-"""Services, the matrix, alerts, incidents, what people agree on, and on-call."""
+"""Services, policies, alerts, incidents, what people agree on, and on-call."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from incidents.models.oncall import (
     OnCallRecord,
     ScheduleState,
 )
+from incidents.models.policy import (
+    EscalationPolicy,
+    EscalationStep,
+    ServicePolicy,
+    Team,
+)
 from incidents.models.priority import PriorityRule
 from incidents.models.published import PublishedShift
 from incidents.models.schedule import Participant, Rotation, Schedule
@@ -23,6 +29,8 @@ __all__ = [
     "ActionItem",
     "Alert",
     "CalendarFeed",
+    "EscalationPolicy",
+    "EscalationStep",
     "Handover",
     "ImportedShift",
     "Incident",
@@ -38,5 +46,7 @@ __all__ = [
     "Schedule",
     "ScheduleState",
     "Service",
+    "ServicePolicy",
     "SwapRequest",
+    "Team",
 ]

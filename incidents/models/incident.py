@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.utils.translation import gettext_lazy as _
 
 from incidents import people
@@ -120,8 +120,24 @@ class Incident(models.Model):
     response_missed_at = models.DateTimeField(
         _("response missed"), null=True, blank=True
     )
-    # The priority rule as it was at opening; later edits touch no running incident.
+    # What it is called where every letter counts: "1a" by SMS. The smallest number that
+    # no open incident has, nor one that ended within a day.
+    short_code = models.PositiveIntegerField(_("short number"), null=True, blank=True)
+    # An acknowledgement that nobody renews ends then; None: it holds.
+    ack_expires_at = models.DateTimeField(null=True, blank=True)
+    # What it follows, as it was at opening (`incidents.escalation.policy`); later edits
+    # touch no running incident.
     policy = models.JSONField(default=dict)
+    # When the present climb began, and how many runs of each step are past. Without a
+    # beginning it was opened before there were steps.
+    escalation_began_at = models.DateTimeField(null=True, blank=True)
+    escalation_runs = models.JSONField(
+        default=list, db_default=Value([], models.JSONField())
+    )
+    # A step of the present climb reached nobody; the portal alerts about that itself.
+    has_empty_step = models.BooleanField(
+        _("a step reached nobody"), default=False, db_default=False
+    )
     # Pages written so far; the number of each is part of its idempotency key.
     escalation_count = models.PositiveIntegerField(default=0)
     next_escalation_at = models.DateTimeField(null=True, blank=True)
@@ -150,6 +166,11 @@ class Incident(models.Model):
                 condition=~Q(status="resolved"),
                 name="incidents_incident_one_open_a_group",
             ),
+            models.UniqueConstraint(
+                fields=["short_code"],
+                condition=~Q(status="resolved"),
+                name="incidents_incident_one_open_a_short_code",
+            ),
             models.CheckConstraint(
                 condition=Q(status="resolved", resolved_at__isnull=False)
                 | Q(status__in=["triggered", "acknowledged"], resolved_at__isnull=True),
@@ -170,6 +191,18 @@ class Incident(models.Model):
                 fields=["next_escalation_at"],
                 condition=Q(next_escalation_at__isnull=False),
                 name="incidents_due_escalation",
+            ),
+            # advancing._note_missed
+            models.Index(
+                fields=["response_due_at"],
+                condition=Q(first_acknowledged_at=None, response_missed_at=None)
+                & ~Q(status="resolved"),
+                name="incidents_due_response",
+            ),
+            models.Index(
+                fields=["id"],
+                condition=Q(has_empty_step=True) & ~Q(status="resolved"),
+                name="incidents_reached_nobody",
             ),
             models.Index(fields=["-opened_at"], name="incidents_recent"),
             models.Index(
@@ -232,6 +265,11 @@ class IncidentEvent(models.Model):
         PRIORITY_CHANGED = "priority_changed", _("Priority changed")
         SNOOZED = "snoozed", _("Snoozed")
         WOKEN = "woken", _("Snooze ended")
+        ACK_EXPIRED = "ack_expired", _("Acknowledgement expired")
+        RENEWED = "renewed", _("Still worked on")
+        RESPONSE_MISSED = "response_missed", _("Response deadline missed")
+        EMPTY_STEP = "empty_step", _("A step reached nobody")
+        ESCALATED_NOW = "escalated_now", _("Escalated")
         NOTE = "note", _("Note")
         RESOLVED = "resolved", _("Resolved")
         REOPENED = "reopened", _("Reopened")

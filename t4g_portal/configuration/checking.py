@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from t4g_portal.configuration.columns import ReferenceColumn, SecretColumn
@@ -19,6 +20,8 @@ def find_problems(
     for section in sections:
         for row in rows[section.name]:
             yield from _lost_references(row, names)
+            for part in chain.from_iterable(row.parts.values()):
+                yield from _lost_references(part, names)
             if row.is_valid:
                 candidate = _candidate(row, stock.get(section, row.key))
                 for fault in section.check(candidate):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Names
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -201,6 +201,32 @@ class MomentColumn(Column):
         return value.astimezone(ZoneInfo(zone)).isoformat() if value else None
 
 
+class WallTimeColumn(Column):
+    """A time of day on the wall clock: 09:00."""
+
+    __slots__ = ()
+
+    def convert(self, node: Node) -> str:
+        text = node.text if isinstance(node, Scalar) else ""
+        try:
+            found = time.fromisoformat(text)
+        except ValueError:
+            found = None
+        if found is None or found.tzinfo is not None:
+            raise UnableToRead(
+                _("A time of day is expected, such as %(example)s.")
+                % {"example": "09:00"}
+            )
+        return _wall_time(found)
+
+    def get(self, row: Any) -> Any:
+        value = getattr(row, self.name)
+        return None if value is None else _wall_time(value)
+
+    def stored(self, value: Any) -> Any:
+        return None if value is None else time.fromisoformat(value)
+
+
 @dataclass(frozen=True, slots=True)
 class ReferenceColumn(Column):
     """Another row, by its natural key."""
@@ -343,9 +369,14 @@ _TYPES: list[tuple[type[Any], type[Column]]] = [
     (models.FloatField, NumberColumn),
     (models.BooleanField, FlagColumn),
     (models.DateTimeField, MomentColumn),
+    (models.TimeField, WallTimeColumn),
     (models.JSONField, JsonColumn),
     (ArrayField, TextListColumn),
 ]
+
+
+def _wall_time(value: time) -> str:
+    return value.isoformat("auto" if value.second else "minutes")
 
 
 def _reference(node: Node) -> str:

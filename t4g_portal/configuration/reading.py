@@ -138,6 +138,8 @@ class _Reader:
                     "%(where)s: Secrets are not written into files. Name the environment "
                     "variable that holds it: %(key)s."
                 ) % {"where": row.path, "key": column.key}
+        if name in row.table.moved:
+            return f"{row.path}, {name}: {row.table.moved[name]}"
         return f"{row.path}: {_unknown(name, names)}"
 
 

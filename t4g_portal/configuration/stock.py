@@ -9,7 +9,7 @@ from typing import Any
 from django.db import models
 
 from t4g_portal.configuration.columns import ReferenceColumn
-from t4g_portal.configuration.tables import Section
+from t4g_portal.configuration.tables import Section, Table
 
 
 @dataclass(slots=True)
@@ -49,14 +49,19 @@ class Stock:
 
 
 def _queryset(section: Section) -> models.QuerySet[Any]:
-    rows: models.QuerySet[Any] = section.model._default_manager.all()
-    for column in section.columns:
+    rows = _with_references(section.model._default_manager.all(), section)
+    for part in section.parts:
+        order = (part.position, "pk") if part.position else ("pk",)
+        children = part.model._default_manager.order_by(*order)
+        children = _with_references(children, part)
+        rows = rows.prefetch_related(models.Prefetch(part.name, queryset=children))
+    return rows.defer(*section.secrets())
+
+
+def _with_references(rows: models.QuerySet[Any], table: Table) -> models.QuerySet[Any]:
+    for column in table.columns:
         if isinstance(column, ReferenceColumn):
             # Only their names: referred rows have secrets too.
             others = column.target._default_manager.only(column.target_key)
             rows = rows.prefetch_related(models.Prefetch(column.name, queryset=others))
-    for part in section.parts:
-        order = (part.position, "pk") if part.position else ("pk",)
-        children = part.model._default_manager.order_by(*order)
-        rows = rows.prefetch_related(models.Prefetch(part.name, queryset=children))
-    return rows.defer(*section.secrets())
+    return rows

@@ -67,10 +67,13 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     left_out: frozenset[str]
+    # Names of older files, and where what they said has gone.
+    moved: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     def key_of(self, row: Any) -> tuple[str, ...]:
         """Return the natural key of a row of the database."""
-        return tuple(str(getattr(row, name)) for name in self.key)
+        named = {column.name: column for column in self.columns}
+        return tuple(str(named[name].get(row)) for name in self.key)
 
     def secrets(self) -> list[str]:
         """Return the names of the columns that are never read without need."""

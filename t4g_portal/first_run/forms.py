@@ -13,7 +13,8 @@ from django.db import transaction
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
-from incidents.models import PriorityRule, Service
+from incidents.editing import tell_at_once
+from incidents.models import Service
 from monitors.forms import MonitorForm, bind, option_names
 from monitors.models import Monitor
 from notifications.models import Channel
@@ -120,9 +121,7 @@ class TellForm(forms.Form):
             channel = self._channel()
             channel.is_enabled = True
             channel.save()
-            rule = PriorityRule.objects.filter(priority=Priority.P0).first()
-            if rule is not None:
-                rule.channels.add(channel)
+            tell_at_once(channel=channel, priority=Priority.P0)
         return channel
 
     def _channel(self) -> Channel:

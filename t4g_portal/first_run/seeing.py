@@ -8,14 +8,16 @@ from datetime import datetime, timedelta
 
 from django.db.models import Case, When
 
-from incidents.models import PriorityRule
+from incidents import priorities
+from incidents.escalation.expanding import Resort, decide
+from incidents.reach import world_of
 from monitors.models import CheckResult, Monitor, ResultDetail, Threshold
 from monitors.pages.headline import phase_names
 from monitors.queries.shown import shown_status
 from monitors.status import Status
 from monitors.thresholds.scopes import Scopes
-from notifications.models import Channel, Notification
-from notifications.services import TEST_PURPOSE, usable_channels
+from notifications.models import Notification
+from notifications.services import TEST_PURPOSE
 from t4g_portal.lib.priority import Priority
 
 # A first result is looked for so far back.
@@ -40,7 +42,7 @@ class WouldTell:
     failures: int
     after_s: int
     priority: Priority | None
-    channels: Sequence[Channel]
+    names: Sequence[str]
     repeat_s: int
 
 
@@ -75,7 +77,7 @@ def see(*, monitor: Monitor, now: datetime) -> Seen:
         monitor=monitor,
         status=Status(shown_status(getattr(monitor, "state", None), now)),
         outcome=_outcome(monitor, now),
-        would_tell=_would_tell(monitor),
+        would_tell=_would_tell(monitor, now),
     )
 
 
@@ -115,7 +117,7 @@ def _outcome(monitor: Monitor, now: datetime) -> Outcome | None:
     )
 
 
-def _would_tell(monitor: Monitor) -> WouldTell:
+def _would_tell(monitor: Monitor, now: datetime) -> WouldTell:
     down = Threshold.objects.filter(
         measure=Threshold.Measure.DOWN, is_enabled=True
     ).order_by("pk")
@@ -133,12 +135,17 @@ def _would_tell(monitor: Monitor) -> WouldTell:
     if threshold is None:
         return WouldTell(monitor.failures_to_down, after_s, None, [], 0)
     priority = Priority(threshold.critical_priority)
-    rule = PriorityRule.objects.filter(priority=priority).first()
-    channels = list(usable_channels(rule.channels.all())) if rule is not None else []
+    policy = priorities.policy_for(service=monitor.service, priority=priority)
+    names: list[str] = []
+    if not policy.is_digest:
+        world = world_of(policy=policy, at=now)
+        page = decide(policy=policy, steps=[0], world=world)
+        if page.resort != Resort.MATRIX:
+            names = list(dict.fromkeys(each.name for each in page.deliveries))
     return WouldTell(
         failures=monitor.failures_to_down,
         after_s=after_s + threshold.for_s,
         priority=priority,
-        channels=channels,
-        repeat_s=rule.repeat_s if rule is not None else 0,
+        names=names,
+        repeat_s=policy.steps[0].repeat_s if policy.steps else 0,
     )

@@ -11,10 +11,12 @@ from django.db.models import Model
 
 from incidents.models import (
     Alert,
+    EscalationPolicy,
     IncidentEvent,
     OnCallRecord,
     PriorityRule,
     SwapRequest,
+    Team,
 )
 from incidents.oncall import recording
 from monitors.models import (
@@ -88,6 +90,8 @@ def make_world(*, now: datetime) -> World:
         Alert.objects.first(),
         IncidentEvent.objects.first(),
         PriorityRule.objects.first(),
+        EscalationPolicy.objects.first(),
+        Team.objects.create(name="Backend team"),
         monitor,
         ControlTarget.objects.create(host="127.0.0.1", port=9),
         threshold,

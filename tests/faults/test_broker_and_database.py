@@ -26,8 +26,10 @@ services:
   - {slug: other, name: Other}
 channels:
   - {name: Slack, kind: slack, secret_env: STORY_SLACK, is_enabled: true}
+escalation_policies:
+  - {name: Everybody, steps: [{channels: [Slack]}]}
 priority_rules:
-  - {priority: p0, response_s: 300, channels: [Slack]}
+  - {priority: p0, response_s: 300, policy: Everybody}
 thresholds:
   - {name: Down, measure: down, critical_priority: p0}
 monitors:

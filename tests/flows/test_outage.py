@@ -31,9 +31,12 @@ channels:
     address: %(stubborn)s
     secret_env: STORY_SECRET
     is_enabled: true
+escalation_policies:
+  - name: Everybody
+    steps:
+      - {repeat_s: 300, has_mention: true, channels: [Slack, Mail, Stubborn]}
 priority_rules:
-  - {priority: p0, response_s: 300, repeat_s: 300, has_mention: true,
-     channels: [Slack, Mail, Stubborn]}
+  - {priority: p0, response_s: 300, policy: Everybody}
 thresholds:
   - {name: Down, measure: down, critical_priority: p0}
 monitors:

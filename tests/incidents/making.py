@@ -60,6 +60,12 @@ def outbox(purpose: str = "", status: str = "") -> list[Notification]:
     return list(rows)
 
 
+def pages_of(incident: Incident, status: str = "") -> list[Notification]:
+    """The pages about one incident, without those of the portal's own alerts."""
+    about = f"incident:{incident.pk}"
+    return [row for row in outbox("page", status) if row.subject_key == about]
+
+
 def kinds(incident: Incident) -> list[str]:
     """The kinds of the timeline's lines, oldest first."""
     events = IncidentEvent.objects.filter(incident=incident).order_by("pk")

@@ -8,9 +8,18 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from incidents.models import Incident, IncidentEvent, PriorityRule, Service
+from incidents.models import (
+    EscalationPolicy,
+    Incident,
+    IncidentEvent,
+    PriorityRule,
+    Service,
+    Team,
+)
 from tests.factories import (
     make_channel,
+    make_contact,
+    make_policy,
     make_priority_rules,
     make_service,
     make_user,
@@ -19,7 +28,15 @@ from tests.incidents.making import make_incident, reread
 
 pytestmark = pytest.mark.django_db
 
-MODELS = ["service", "priorityrule", "incident", "alert", "incidentevent"]
+MODELS = [
+    "service",
+    "team",
+    "escalationpolicy",
+    "priorityrule",
+    "incident",
+    "alert",
+    "incidentevent",
+]
 
 
 @pytest.fixture
@@ -40,6 +57,8 @@ def text_of(response: Any) -> str:
 def row_of(model: str, incident: Incident) -> Any:
     return {
         "service": incident.service,
+        "team": Team.objects.get_or_create(name="Team")[0],
+        "escalationpolicy": EscalationPolicy.objects.first(),
         "priorityrule": PriorityRule.objects.first(),
         "incident": incident,
         "alert": incident.alerts.get(),
@@ -80,58 +99,111 @@ def test_lists_cost_the_same_for_many_rows(
         admin.get(page(f"{model}_changelist"))
 
 
-def test_matrix_shows_which_channels_would_not_be_told(admin):
+STEPS = {
+    "steps-TOTAL_FORMS": "1",
+    "steps-INITIAL_FORMS": "0",
+    "steps-0-after_s": "0",
+    "steps-0-repeat_s": "300",
+    "steps-0-repeat_limit": "0",
+    "steps-0-time_zone": "Europe/Paris",
+}
+
+
+def test_policy_shows_which_channels_would_not_be_told_and_what_it_does(admin):
     rules = make_priority_rules(
         make_channel(name="Ops"),
         make_channel(name="Off", is_enabled=False),
         make_channel(name="Bare", kind="slack", address=""),
     )
 
-    text = text_of(admin.get(page("priorityrule_changelist")))
-    form = text_of(admin.get(page("priorityrule_change", rules["p0"].pk)))
+    form = text_of(admin.get(page("escalationpolicy_change", rules["p0"].policy_id)))
 
-    for words in ("Off (disabled)", "Bare (not configured)"):
-        assert words in text
+    for words in (
+        "Off (disabled)",
+        "Bare (not configured)",
+        "At once: Ops, Off (can’t be used now), Bare (can’t be used now), mentioning "
+        "everyone; every 5\u00a0min again until somebody acknowledges.",
+    ):
         assert words in form
-    assert "5\u00a0min" in text
 
 
-def test_matrix_can_be_edited(admin):
-    channel = make_channel()
-    rule = make_priority_rules()["p1"]
+def test_policy_is_made_with_its_steps(admin):
+    channel, contact = make_channel(), make_contact()
 
     response = admin.post(
-        page("priorityrule_change", rule.pk),
+        page("escalationpolicy_add"),
         {
-            "priority": "p1",
-            "description": "",
-            "channels": [channel.pk],
-            "response_s": "600",
-            "repeat_s": "120",
+            "name": "Urgent",
+            "ack_expires_s": "1800",
+            **STEPS,
+            "steps-0-channels": [channel.pk],
+            "steps-0-contacts": [contact.pk],
+            "steps-0-only_weekdays": ["mon", "fri"],
+            "steps-0-only_from": "09:00",
+            "steps-0-only_until": "18:00",
         },
     )
 
     assert response.status_code == 302, response.content
-    rule.refresh_from_db()
-    assert (rule.response_s, rule.repeat_s) == (600, 120)
-    assert list(rule.channels.all()) == [channel]
+    step = EscalationPolicy.objects.get(name="Urgent").steps.get()
+    assert list(step.channels.all()) == [channel]
+    assert list(step.contacts.all()) == [contact]
+    assert step.only_weekdays == ["mon", "fri"]
 
 
-def test_repeat_below_a_minute_is_refused_in_the_form(admin):
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"steps-0-repeat_s": "30"}, "at least 60 seconds"),
+        ({"steps-0-only_from": "09:00"}, "both ends of the hours"),
+        ({"steps-0-repeat_s": "0", "steps-0-repeat_limit": "2"}, "it is told again"),
+        ({"steps-0-after_s": "999999"}, "A week"),
+        ({"steps-0-time_zone": "Mars"}, "time zone"),
+        ({"steps-0-channels": []}, "It tells nobody"),
+        ({"ack_expires_s": "60"}, "at least 300 seconds"),
+    ],
+)
+def test_policy_that_makes_no_sense_is_refused_with_what_to_do(admin, fault, words):
+    channel = make_channel()
+
+    response = admin.post(
+        page("escalationpolicy_add"),
+        {
+            "name": "Urgent",
+            "ack_expires_s": "0",
+            **STEPS,
+            "steps-0-channels": [channel.pk],
+            **fault,
+        },
+    )
+
+    assert words in text_of(response)
+    assert not EscalationPolicy.objects.exists()
+
+
+def test_matrix_can_be_edited(admin):
     rule = make_priority_rules()["p1"]
+    other = make_policy(name="Other")
 
     response = admin.post(
         page("priorityrule_change", rule.pk),
-        {"priority": "p1", "response_s": "600", "repeat_s": "30"},
+        {"priority": "p1", "policy": other.pk, "response_s": "600"},
     )
 
-    assert "errornote" in text_of(response)
+    assert response.status_code == 302, response.content
     rule.refresh_from_db()
-    assert rule.repeat_s == 0
+    assert (rule.response_s, rule.policy) == (600, other)
 
 
 def test_service_with_an_unknown_zone_is_refused_at_its_field(admin):
-    form = {"name": "API", "slug": "api", "time_zone": "Europe/Pariss", "position": "1"}
+    form = {
+        "name": "API",
+        "slug": "api",
+        "time_zone": "Europe/Pariss",
+        "position": "1",
+        "policies-TOTAL_FORMS": "0",
+        "policies-INITIAL_FORMS": "0",
+    }
 
     response = admin.post(page("service_add"), form)
 

@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from incidents import escalation, services
+from incidents import services
 from incidents.advancing import advance_due
+from incidents.escalation import planning
 from incidents.models import Incident
 from notifications.models import Notification
-from tests.factories import make_channel, make_priority_rules, make_user
+from tests.factories import make_channel, make_priority_rules, make_user, only_step
 from tests.incidents.making import (
     break_outbox,
     deliver,
@@ -18,6 +19,7 @@ from tests.incidents.making import (
     make_incident,
     names,
     outbox,
+    pages_of,
     refuse,
     reread,
 )
@@ -51,7 +53,7 @@ def test_engine_that_was_away_pages_once_not_for_each_time_missed(now):
     advance_due(now=now + 61 * MINUTE)
 
     assert len(outbox("page", "queued")) == 1
-    assert reread(incident).next_escalation_at == now + 66 * MINUTE
+    assert reread(incident).next_escalation_at == now + 65 * MINUTE
 
 
 def test_priority_without_repeat_is_told_once(now):
@@ -86,20 +88,20 @@ def test_nobody_reachable_is_tried_again_until_a_channel_works(now):
 
     assert not reread(incident).is_untold
     assert reread(incident).next_escalation_at is None
-    assert names(outbox("page", "queued")) == [channel.name]
+    assert names(pages_of(incident, "queued")) == [channel.name]
     assert kinds(incident)[-1] == "notified"
 
 
 def test_channels_that_refuse_fall_through_to_those_that_may_deliver(now):
     dead, alive = make_channel(name="Dead"), make_channel(name="Alive")
     rules = make_priority_rules(dead)
-    rules["p2"].channels.set([alive])
+    only_step(rules["p2"]).channels.set([alive])
     incident = make_incident(now=now, priority="p1")
     refuse(now=now)
 
     advance_due(now=now + MINUTE)
 
-    assert names(outbox("page", "queued")) == ["Alive"]
+    assert names(pages_of(incident, "queued")) == ["Alive"]
     assert not reread(incident).is_untold
 
 
@@ -112,10 +114,10 @@ def test_nobody_left_to_fall_through_to_is_said_and_tried_ever_more_rarely(now):
     assert reread(incident).is_untold
     assert kinds(incident)[-1] == "untold"
     first_try = reread(incident).next_escalation_at
-    assert first_try == now + MINUTE + 2 * escalation.UNTOLD_RETRY
+    assert first_try == now + MINUTE + 2 * planning.UNTOLD_RETRY
 
     advance_due(now=first_try)
-    assert names(outbox("page", "queued")) == ["Dead"]
+    assert names(pages_of(incident, "queued")) == ["Dead"]
 
 
 def test_one_channel_that_delivers_is_enough(now):
@@ -167,4 +169,4 @@ def test_incident_that_fails_to_advance_holds_up_nobody_and_is_tried_again(now, 
     assert f"incident {poison.pk} could not advance" in caplog.text
     assert reread(poison).next_escalation_at == now + 7 * MINUTE
     assert reread(poison).escalation_count == 1
-    assert kinds(poison) == ["opened", "notified"]
+    assert kinds(poison) == ["opened", "notified", "response_missed"]

@@ -8,6 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from incidents import escalation, intake, services
+from incidents.escalation import planning
 from incidents.models import Alert, Incident, IncidentEvent, PriorityRule
 from notifications.models import Notification
 from tests.factories import (
@@ -15,6 +16,7 @@ from tests.factories import (
     make_priority_rules,
     make_service,
     make_user,
+    only_step,
 )
 from tests.incidents.making import (
     break_outbox,
@@ -201,7 +203,10 @@ def test_missing_rule_behaves_like_the_guide_and_uses_other_rules_channels(now):
 
     incident = make_incident(now=now)
 
-    assert incident.policy["repeat_s"] == escalation.GUIDE_RULES["p0"].repeat_s
+    assert (
+        incident.policy["steps"][0]["repeat_s"]
+        == escalation.GUIDE["p0"].steps[0].repeat_s
+    )
     assert incident.response_due_at == now + 5 * MINUTE
     assert names(outbox("page")) == ["Ops"]
     assert outbox()[0].message["has_mention"] is True
@@ -209,7 +214,7 @@ def test_missing_rule_behaves_like_the_guide_and_uses_other_rules_channels(now):
 
 def test_rule_without_a_usable_channel_falls_through_and_says_so(now):
     rules = make_priority_rules(make_channel(name="Ops"))
-    rules["p1"].channels.set([make_channel(name="Off", is_enabled=False)])
+    only_step(rules["p1"]).channels.set([make_channel(name="Off", is_enabled=False)])
 
     incident = make_incident(now=now, priority="p1")
 
@@ -225,7 +230,7 @@ def test_nobody_reachable_is_said_and_tried_again(now):
 
     assert incident.is_untold
     assert kinds(incident) == ["opened", "untold"]
-    assert incident.next_escalation_at == now + escalation.UNTOLD_RETRY
+    assert incident.next_escalation_at == now + planning.UNTOLD_RETRY
 
 
 def test_long_and_unstorable_texts_fit_the_database(now):

@@ -11,7 +11,7 @@ from incidents.advancing import advance_due
 from incidents.escalation import FLAP_WINDOW
 from incidents.models import Incident
 from notifications.models import Notification
-from tests.factories import make_channel, make_priority_rules, make_user
+from tests.factories import make_channel, make_priority_rules, make_user, only_step
 from tests.incidents.making import (
     deliver,
     kinds,
@@ -205,7 +205,7 @@ def test_alert_that_gets_worse_raises_its_incident(now):
 def test_raise_tells_the_channels_that_do_not_know_yet(now):
     slack, mail = make_channel(name="Slack"), make_channel(name="Mail")
     rules = make_priority_rules(slack, mail)
-    rules["p2"].channels.set([mail])
+    only_step(rules["p2"]).channels.set([mail])
     incident = make_incident(now=now, dedup_key="k", priority="p2")
     deliver(now=now)
 
@@ -220,8 +220,8 @@ def test_raise_tells_the_channels_that_do_not_know_yet(now):
 
 def test_raise_long_after_the_last_page_tells_everybody(now):
     rules = make_priority_rules(make_channel(name="Slack"))
-    rules["p2"].channels.set([make_channel(name="Mail")])
-    rules["p0"].channels.add(*rules["p2"].channels.all())
+    only_step(rules["p2"]).channels.set([make_channel(name="Mail")])
+    only_step(rules["p0"]).channels.add(*only_step(rules["p2"]).channels.all())
     incident = make_incident(now=now, dedup_key="k", priority="p2")
     deliver(now=now)
 
@@ -244,7 +244,7 @@ def test_raise_replaces_the_pages_that_have_not_left(now):
 
 def test_raise_of_an_acknowledged_incident_tells_once_and_never_again(now):
     rules = make_priority_rules(make_channel(name="Slack"))
-    rules["p2"].channels.set([make_channel(name="Mail")])
+    only_step(rules["p2"]).channels.set([make_channel(name="Mail")])
     incident = make_incident(now=now, dedup_key="k", priority="p2")
     deliver(now=now)
     services.acknowledge(incident_id=incident.pk, user=make_user(), via="web", now=now)
@@ -306,9 +306,10 @@ def test_edit_of_the_matrix_touches_no_running_incident(now):
     rules = make_priority_rules(channel)
     incident = make_incident(now=now)
     deliver(now=now)
-    rules["p0"].channels.set([other])
-    rules["p0"].repeat_s = 3600
-    rules["p0"].save()
+    only_step(rules["p0"]).channels.set([other])
+    step = only_step(rules["p0"])
+    step.repeat_s = 3600
+    step.save()
 
     advance_due(now=now + 5 * MINUTE)
 

@@ -243,7 +243,7 @@ def test_page_costs_the_same_however_long_its_story(now, django_assert_num_queri
             incident_id=incident.pk, user=user, via="web", now=now, text=str(number)
         )
 
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(10):
         loaded: Any = queries.incident(pk=incident.pk)
         assert loaded.firing_count == 21
         top = queries.top(incident=loaded)

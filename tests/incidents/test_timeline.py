@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from incidents import intake, services, timeline
 from incidents.advancing import advance_due
 from incidents.models import Incident, IncidentEvent
-from tests.factories import make_channel, make_priority_rules, make_user
+from tests.factories import make_channel, make_priority_rules, make_user, only_step
 from tests.incidents.making import deliver, make_alert, make_incident
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +77,7 @@ def test_story_of_an_incident_reads_as_sentences(now):
     assert sentences(incident) == [
         "Opened as P0",
         "Told Ops",
+        "Nobody had acknowledged by March 2, 2026, 10:05 a.m.",
         "Paged again: Ops",
         "Acknowledged",
         "Snoozed until March 2, 2026, 11 a.m.",
@@ -112,7 +113,7 @@ def test_flapping_reads_as_sentences(now):
 def test_fallback_and_silence_are_said(now):
     channel = make_channel(name="Ops")
     rules = make_priority_rules(channel)
-    rules["p1"].channels.clear()
+    only_step(rules["p1"]).channels.clear()
     fallback = make_incident(now=now, priority="p1")
     channel.is_enabled = False
     channel.save()

@@ -319,7 +319,7 @@ def test_page_costs_a_fixed_number_of_queries(reader, now, django_assert_num_que
 
     # Session, user and what they may do; the incident, who was told, who is next, the
     # last note, alerts, timeline, similar incidents.
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(14):
         reader.get(address("detail", incident))
 
 

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 from django.test import Client
 
-from incidents.models import PriorityRule, Service
+from incidents.models import PriorityRule, Service, Team
 from monitors.models import Assertion, MaintenanceWindow, Monitor
 from notifications.models import Address, Channel
 from t4g_portal.configuration.importing import import_configuration
@@ -26,6 +26,7 @@ from tests.factories import (
     make_priority_rules,
     make_service,
     make_user,
+    only_step,
 )
 
 pytestmark = pytest.mark.django_db
@@ -133,23 +134,31 @@ def test_choice_is_said_in_words():
 
 
 def test_many_are_added_and_removed_by_name():
-    rule = make_priority_rules()["p1"]
-    ops, team = make_channel(name="Ops"), make_channel(name="Team")
+    team = Team.objects.create(name="Backend")
+    ana, ben = make_contact(name="Ana"), make_contact(name="Ben")
 
     with acting(via=Via.ADMIN):
-        rule.channels.set([ops])
+        team.members.set([ana])
     with acting(via=Via.ADMIN):
-        rule.channels.set([team])
+        team.members.set([ben])
     with acting(via=Via.ADMIN):
-        rule.channels.clear()
+        team.members.clear()
 
-    assert [sorted(str(line) for line in entry.lines) for entry in history(rule)][
+    assert [sorted(str(line) for line in entry.lines) for entry in history(team)][
         :3
     ] == [
-        ["Channels: removed: Team → –"],
-        ["Channels: removed: Ops → –", "Channels: – → added: Team"],
-        ["Channels: – → added: Ops"],
+        ["Members: removed: Ben → –"],
+        ["Members: removed: Ana → –", "Members: – → added: Ben"],
+        ["Members: – → added: Ana"],
     ]
+
+
+def test_steps_stand_in_the_history_of_their_policy():
+    step = only_step(make_priority_rules()["p1"])
+
+    step.channels.set([make_channel(name="Ops")])
+
+    assert str(history(step.policy)[0].lines[0]).endswith("channels: – → added: Ops")
 
 
 def test_many_from_the_other_side_stand_in_the_owners_history(now):
@@ -262,12 +271,21 @@ def test_password_and_ping_key_are_secrets_and_a_login_is_no_change(client: Clie
 # --- Who --------------------------------------------------------------------------------
 
 
+FORM = {
+    "name": "API",
+    "slug": "api",
+    "time_zone": "Europe/Paris",
+    "policies-TOTAL_FORMS": "0",
+    "policies-INITIAL_FORMS": "0",
+}
+
+
 def test_person_of_a_request_is_named_and_stays_so_when_deleted(client: Client):
     nina = make_user(username="nina", is_superuser=True)
     client.force_login(nina)
     answer = client.post(
         "/admin/incidents/service/add/",
-        {"name": "API", "slug": "api", "time_zone": "Europe/Paris", "position": "1"},
+        {**FORM, "position": "1"},
     )
     assert answer.status_code == 302
     service = Service.objects.get()
@@ -320,7 +338,7 @@ def test_key_of_the_api_is_named_where_no_person_is():
 def test_history_page_tells_it_in_order(client: Client):
     client.force_login(make_user(is_superuser=True, first_name="Nina", last_name="Roy"))
     service = make_service(name="API")
-    form = {"name": "API", "slug": "api", "time_zone": "Europe/Paris", "position": "7"}
+    form = {**FORM, "position": "7"}
     client.post(f"/admin/incidents/service/{service.pk}/change/", form)
 
     page = client.get(f"/admin/incidents/service/{service.pk}/history/")

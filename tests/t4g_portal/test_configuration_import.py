@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import time
+
 import pytest
 from django.db import connection
 
-from incidents.models import PriorityRule, Service
+from incidents.models import PriorityRule, Service, ServicePolicy
 from monitors.models import Assertion, MaintenanceWindow, Monitor, Threshold
 from notifications.models import Address, Channel, Contact
 from tests.factories import make_channel, make_contact, make_monitor, make_service
@@ -172,19 +174,68 @@ def test_assertions_that_the_file_lacks_are_gone():
     assert not Assertion.objects.exists()
 
 
-def test_channels_of_a_priority_follow_the_file():
+def test_steps_of_a_policy_follow_the_file():
     make_channel(name="A")
     make_channel(name="B")
     text = """
+    escalation_policies:
+      - name: Urgent
+        steps:
+          - {channels: [B, A], repeat_s: 300, has_mention: true}
+          - after_s: 600
+            channels: [B]
+            only_weekdays: [mon, tue]
+            only_from: 09:00
+            only_until: "18:30"
     priority_rules:
-      - {priority: p0, channels: [B, A], response_s: 300}
+      - {priority: p0, policy: Urgent, response_s: 300}
     """
 
     take_in(text)
     report = take_in(text.replace("[B, A]", "[B]"))
 
-    assert diff(report)[-2:] == ["~ p0", 'channels: ["A", "B"] → ["B"]']
-    assert [c.name for c in PriorityRule.objects.get().channels.all()] == ["B"]
+    assert "~ Urgent" in diff(report)
+    again = take_in(text.replace("[B, A]", "[B]"))
+    assert "escalation_policies: 1 unchanged" in diff(again)
+    policy = PriorityRule.objects.get().policy
+    assert policy is not None
+    first, second = policy.steps.all()
+    assert [c.name for c in first.channels.all()] == ["B"]
+    assert (second.after_s, second.only_from, second.only_until) == (
+        600,
+        time(9),
+        time(18, 30),
+    )
+    assert second.only_weekdays == ["mon", "tue"]
+
+
+def test_service_has_a_policy_of_its_own():
+    text = """
+    services: [{slug: shop, name: The shop}]
+    escalation_policies: [{name: Shop}]
+    service_policies:
+      - {service: shop, priority: p1, policy: Shop}
+      - {service: shop, policy: Shop}
+    """
+
+    take_in(text)
+    again = take_in(text)
+
+    assert "service_policies: 2 unchanged" in diff(again)
+    assert ServicePolicy.objects.count() == 2
+
+
+def test_file_from_before_there_were_policies_is_told_what_to_do():
+    text = """
+    priority_rules:
+      - {priority: p0, channels: [A], repeat_s: 300, response_s: 300}
+    """
+
+    assert [message for _line, message in refusals(text)] == [
+        f'priority_rules "p0", {name}: It has moved: write it into a step of a row of '
+        "escalation_policies, and name that row here as “policy”."
+        for name in ("channels", "repeat_s")
+    ]
 
 
 def test_window_and_threshold_refer_to_rows_of_the_same_file():
@@ -471,13 +522,13 @@ def test_bad_row_is_refused_by_its_number(old: str, new: str, number: int, said:
             "is not one of p0, p1, p2, p3",
         ),
         (
-            "priority_rules:\n  - priority: p0\n    response_s: 5\n    repeat_s: 30",
+            "escalation_policies:\n  - name: A\n    steps:\n      - repeat_s: 30",
             4,
             "at least 60 seconds",
         ),
         (
-            "priority_rules:\n  - priority: p0\n    response_s: 5\n"
-            "    channels: [Nowhere]",
+            "escalation_policies:\n  - name: A\n    steps:\n"
+            "      - channels: [Nowhere]",
             4,
             'no channel "Nowhere"',
         ),

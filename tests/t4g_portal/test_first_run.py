@@ -13,7 +13,7 @@ from monitors.models import Monitor
 from notifications.models import Channel, Notification
 from t4g_portal.first_run import progress
 from t4g_portal.lib.models import FirstRun
-from tests.factories import make_monitor, make_priority_rules, make_user
+from tests.factories import make_monitor, make_priority_rules, make_user, only_step
 from tests.monitors.judged import make_result, make_threshold, make_watched
 
 pytestmark = pytest.mark.django_db
@@ -131,7 +131,8 @@ class TestTell:
 
         channel = Channel.objects.get(address="ops@shop.example")
         assert (channel.kind, channel.is_enabled) == ("email", True)
-        assert channel in PriorityRule.objects.get(priority="p0").channels.all()
+        step = only_step(PriorityRule.objects.get(priority="p0"))
+        assert channel in step.channels.all()
         assert Notification.objects.get(purpose="test").channel == channel
         page = ops.get(answer.url.partition("#")[0]).text
         assert "kept, not sent" in page

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from incidents.models import PriorityRule, Service
+from incidents.models import EscalationStep, PriorityRule, Service
 from monitors.models import Monitor
 from notifications.models import Channel
 from t4g_portal.configuration import seeding
@@ -19,7 +19,7 @@ from t4g_portal.configuration.exporting import export
 from t4g_portal.configuration.problems import UnableToImport
 from t4g_portal.configuration.sections import SECTIONS
 from t4g_portal.lib.models import SeededKey
-from tests.factories import make_monitor, make_service
+from tests.factories import make_monitor, make_service, only_step
 
 pytestmark = pytest.mark.django_db
 
@@ -62,12 +62,12 @@ def test_switched_off_seed_makes_nothing(settings):
 def test_edited_row_stays_edited():
     run_seed()
     Monitor.objects.filter(name="Frontend").update(interval_s=999, is_enabled=False)
-    PriorityRule.objects.get(priority="p0").channels.clear()
+    only_step(PriorityRule.objects.get(priority="p0")).channels.clear()
 
     run_seed()
 
     assert Monitor.objects.get(name="Frontend").interval_s == 999
-    assert not PriorityRule.objects.get(priority="p0").channels.exists()
+    assert not only_step(PriorityRule.objects.get(priority="p0")).channels.exists()
 
 
 def test_deleted_row_stays_deleted():
@@ -120,14 +120,14 @@ def test_new_row_of_a_later_guide_is_added_without_what_was_deleted(tmp_path: Pa
     Channel.objects.all().delete()
     later.write_text(
         later.read_text()
-        + "priority_rules: [{priority: p0, channels: [C], response_s: 5}]\n"
+        + "escalation_policies: [{name: P0, steps: [{channels: [C]}]}]\n"
         "monitors:\n"
         "  - {name: M, service: a, kind: http, target: 'https://example.org'}\n"
     )
 
     seeded = seeding.seed(now=NOW, path=later)
 
-    assert PriorityRule.objects.get().channels.count() == 0
+    assert EscalationStep.objects.get().channels.count() == 0
     assert not Monitor.objects.exists()
     assert [(p.line, p.message) for p in seeded.left_out] == [
         (5, 'monitors "M", service: There is no service "a".')

@@ -5,7 +5,13 @@ A section stands after those that its rows refer to.
 
 from __future__ import annotations
 
-from t4g_portal.configuration.sections.incidents import PRIORITY_RULES, SERVICES
+from t4g_portal.configuration.sections.incidents import (
+    ESCALATION_POLICIES,
+    PRIORITY_RULES,
+    SERVICE_POLICIES,
+    SERVICES,
+    TEAMS,
+)
 from t4g_portal.configuration.sections.monitors import (
     CONTROL_TARGETS,
     MAINTENANCE_WINDOWS,
@@ -23,7 +29,10 @@ SECTIONS = (
     CONTACTS,
     PROVIDERS,
     CHANNELS,
+    TEAMS,
+    ESCALATION_POLICIES,
     PRIORITY_RULES,
+    SERVICE_POLICIES,
     CONTROL_TARGETS,
     MONITORS,
     THRESHOLDS,

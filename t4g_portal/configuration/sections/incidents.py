@@ -1,15 +1,29 @@
-"""Services and the priority matrix."""
+"""Services, teams, policies and the priority matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from incidents.models import PriorityRule, Service
-from notifications.models import Channel
+from incidents import policy_rules
+from incidents.models import (
+    EscalationPolicy,
+    EscalationStep,
+    PriorityRule,
+    Service,
+    ServicePolicy,
+    Team,
+)
+from notifications.models import Channel, Contact
 from notifications.validation import validate_time_zone
-from t4g_portal.configuration.tables import Candidate, Fault, Section, columns
+from t4g_portal.configuration.tables import (
+    Candidate,
+    Fault,
+    Part,
+    Section,
+    columns,
+)
 
 
 def _check_service(candidate: Candidate) -> Iterator[Fault]:
@@ -18,9 +32,15 @@ def _check_service(candidate: Candidate) -> Iterator[Fault]:
         yield Fault(column, message)
 
 
-def _check_priority_rule(candidate: Candidate) -> Iterator[Fault]:
-    if 0 < candidate.values["repeat_s"] < 60:
-        yield Fault("repeat_s", _("Give at least 60 seconds, or 0 to tell once."))
+def _check_policy(candidate: Candidate) -> Iterator[Fault]:
+    for fault in policy_rules.policy_faults(candidate.values):
+        yield Fault(fault.field, fault.message)
+    steps = candidate.parts["steps"]
+    if problem := policy_rules.steps_fault(len(steps)):
+        yield Fault("name", problem)
+    for index, step in enumerate(steps):
+        for fault in policy_rules.step_faults(step):
+            yield Fault(fault.field, fault.message, part="steps", index=index)
 
 
 SERVICES = Section(
@@ -35,15 +55,69 @@ SERVICES = Section(
     check=_check_service,
 )
 
+TEAMS = Section(
+    name="teams",
+    model=Team,
+    key=("name",),
+    columns=columns(Team, "name members", references={Contact: "name"}),
+    left_out=frozenset(),
+)
+
+ESCALATION_POLICIES = Section(
+    name="escalation_policies",
+    model=EscalationPolicy,
+    key=("name",),
+    columns=columns(EscalationPolicy, "name description ack_expires_s"),
+    left_out=frozenset(),
+    parts=(
+        Part(
+            name="steps",
+            model=EscalationStep,
+            parent="policy",
+            position="position",
+            key=(),
+            columns=columns(
+                EscalationStep,
+                "after_s channels contacts teams has_mention repeat_s repeat_limit "
+                "only_weekdays only_from only_until time_zone",
+                references={
+                    Channel: "name",
+                    Contact: "name",
+                    Team: "name",
+                },
+            ),
+            left_out=frozenset({"schedules"}),
+        ),
+    ),
+    check=_check_policy,
+)
+
+_MOVED = gettext_lazy(
+    "It has moved: write it into a step of a row of escalation_policies, and name that "
+    "row here as “policy”."
+)
+
 PRIORITY_RULES = Section(
     name="priority_rules",
     model=PriorityRule,
     key=("priority",),
     columns=columns(
         PriorityRule,
-        "priority description channels response_s repeat_s has_mention is_digest",
-        references={Channel: "name"},
+        "priority description policy response_s is_digest",
+        references={EscalationPolicy: "name"},
     ),
     left_out=frozenset(),
-    check=_check_priority_rule,
+    moved=dict.fromkeys(("channels", "repeat_s", "has_mention"), _MOVED),
+)
+
+SERVICE_POLICIES = Section(
+    name="service_policies",
+    model=ServicePolicy,
+    key=("service", "priority"),
+    columns=columns(
+        ServicePolicy,
+        "service priority policy",
+        references={Service: "slug", EscalationPolicy: "name"},
+    ),
+    left_out=frozenset(),
 )

@@ -365,7 +365,12 @@ def _whole(field: Any, part: models.Model) -> models.Model | None:
 
 
 def _label(of: Tracked, part: models.Model) -> str:
-    """Name a part by its words: "status equals 200", "email a@example.org"."""
+    """Name a part by its words: "status equals 200", "email a@example.org".
+
+    One that has a `part_label` of its own is named so.
+    """
+    if own := getattr(part, "part_label", ""):
+        return str(own)
     words: Iterable[Any] = (
         getattr(part, field.attname)
         for field in of.fields
