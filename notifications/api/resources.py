@@ -1,4 +1,4 @@
-"""Contacts to read, channels to read and write. A secret goes in and never comes out."""
+"""Channels. A secret goes in and never comes out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from notifications import editing
-from notifications.models import Address, Channel, Contact
+from notifications.models import Channel
 from notifications.models.channel import channel_kinds
 from t4g_portal.lib.api import fields
 from t4g_portal.lib.api.access import Access
@@ -19,55 +19,6 @@ from t4g_portal.lib.api.serializers import StrictModelSerializer
 from t4g_portal.lib.api.views import Resource
 
 _READ_CHANNELS = Access("notifications:read", "notifications.view_channel")
-_READ_CONTACTS = Access("notifications:read", "notifications.view_contact")
-
-
-class AddressSerializer(StrictModelSerializer):
-    """One way to reach a contact."""
-
-    class Meta:
-        model = Address
-        fields = ["kind", "value", "is_enabled"]
-        read_only_fields = fields
-
-
-class ContactSerializer(StrictModelSerializer):
-    """A person or a shared mailbox or phone."""
-
-    language = fields.Text(read_only=True, help_text="Empty: the portal's.")
-    addresses = AddressSerializer(many=True, read_only=True)
-
-    class Meta:
-        model = Contact
-        fields = ["id", "name", "language", "time_zone", "is_enabled", "addresses"]
-        read_only_fields = fields
-
-
-class ContactFilters(Filters):
-    """Which contacts."""
-
-    is_enabled = FlagFilter()
-
-
-class ContactResource(Resource):
-    """Who can be told, and where."""
-
-    resource = "contacts"
-    serializer_class = ContactSerializer
-    filterset_class = ContactFilters
-    orderings: ClassVar = {"name": "name", "id": "pk"}
-    access: ClassVar = {"list": _READ_CONTACTS, "retrieve": _READ_CONTACTS}
-
-    def get_queryset(self) -> QuerySet[Contact]:
-        return Contact.objects.prefetch_related("addresses")
-
-    def list(self, request: Request) -> HttpResponse:
-        """List contacts with their addresses."""
-        return super().list(request)
-
-    def retrieve(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
-        """Read a contact with its addresses."""
-        return super().retrieve(request, id)
 
 
 class ChannelSerializer(StrictModelSerializer):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from notifications.api.resources import ChannelResource, ContactResource
+from notifications.api.contacts import ContactResource
+from notifications.api.resources import ChannelResource
 from t4g_portal.lib.api.urls import resource
 
 urlpatterns = [

@@ -205,8 +205,7 @@ DECLARED: dict[str, Asks] = {
     "api/v1/priority-rules/<number:id>/": api(
         "incidents.view_priorityrule", on=PriorityRule
     ),
-    "api/v1/contacts/": api("notifications.view_contact"),
-    "api/v1/contacts/<number:id>/": api("notifications.view_contact", on=Contact),
+    **_api_of(Contact, "contacts"),
     **_api_of(Channel, "channels"),
     "first-steps/": page(FIRST_STEPS),
     **{f"first-steps/{name}/": act(FIRST_STEPS) for name in ("watch", "tell", "end")},
