@@ -53,6 +53,8 @@ class Line:
 
     priority: Priority
     is_own: bool
+    # Whether this priority pages people at all where nobody says otherwise.
+    is_usual: bool
     cells: tuple[Cell, ...]
     said: str
     is_reached: bool
@@ -172,6 +174,7 @@ def _line(
     return Line(
         priority=priority,
         is_own=bool(own),
+        is_usual=bool(own or usual),
         cells=tuple(
             _cell(
                 f"{priority}_{method}",
