@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext as _
 
 from incidents.models import Incident, Service
+from incidents.oncall.duty import Duty, remembered_duty
 from monitors.models import LocationState
 from monitors.queries.glances import Glance, all_glances
 from monitors.queries.services import ServiceHealth, service_health
@@ -54,6 +55,8 @@ class Overview:
     look_count: int
     monitor_count: int
     own_health: OwnHealth
+    # Who is on call now and next.
+    duty: Duty
 
 
 def overview(*, now: datetime) -> Overview:
@@ -81,6 +84,7 @@ def overview(*, now: datetime) -> Overview:
         look_count=len(look),
         monitor_count=len(monitors),
         own_health=_own_health(late, now),
+        duty=remembered_duty(now=now),
     )
 
 

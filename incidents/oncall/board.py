@@ -39,6 +39,8 @@ class Turn:
     # Somebody else than the rotation says; by which override, if by one.
     is_changed: bool = False
     override_id: int | None = None
+    # Whether it goes on longer than anybody looked.
+    is_open: bool = False
 
     @property
     def is_gap(self) -> bool:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.core.cache import cache
+from django.db.models import Count, Max
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
-from incidents.models import Schedule
+from incidents.models import Schedule, ScheduleState
 from incidents.oncall import calendar, outlook, who
 from incidents.oncall.board import Turn
 from incidents.oncall.outlook import AHEAD, FlawKind
@@ -17,6 +19,7 @@ from incidents.oncall.plan import Plan
 from incidents.oncall.turns import turn_of
 
 _TROUBLES_SHOWN = 5
+_REMEMBERED_S = 60
 # Longer than a turn of anybody: who is on call until then is so for good.
 _LOOKED_AHEAD = timedelta(days=120)
 
@@ -143,6 +146,25 @@ def duty(*, now: datetime, me: int | None = None) -> Duty:
         for trouble in _troubles(plan, now)
     ]
     return Duty(lines=lines, troubles=sorted(troubles, key=lambda one: one.turn.start))
+
+
+def remembered_duty(*, now: datetime) -> Duty:
+    """Return `duty` at the price of 1 query, for pages that everybody has open.
+
+    Every act on a calendar and every tick settles its past, so what was worked out holds
+    until that moves on, or until the first turn ends.
+    """
+    settled = ScheduleState.objects.aggregate(
+        until=Max("recorded_until"), count=Count("pk")
+    )
+    until: datetime | None = settled["until"]
+    moved = until.timestamp() if until else 0
+    key = f"on-call:duty:{moved}:{settled['count']}:{get_language()}"
+    kept: Duty | None = cache.get(key)
+    if kept is None or any(line.current.end <= now for line in kept.lines):
+        kept = duty(now=now)
+        cache.set(key, kept, _REMEMBERED_S)
+    return kept
 
 
 def has_people(plan: Plan) -> bool:

@@ -98,6 +98,8 @@ class ChangeForm(PeriodForm):
         super().__init__(data, **rest)
         self._fields("schedule").queryset = Schedule.objects.order_by("name")
         choice = self._fields("contact")
+        # The dialog begins there: the times are dragged already.
+        choice.widget.attrs["data-first"] = ""
         choice.queryset = Contact.objects.filter(
             pk__in=people, is_enabled=True
         ).order_by("name")

@@ -164,7 +164,11 @@ def change(request: HttpRequest) -> HttpResponse:
             ),
             again=lambda gaps: _change_page(request, form, me),
         )
-    initial = _dragged(request) | ({"contact": me.pk} if me else {})
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0) + timedelta(
+        hours=1
+    )
+    usual = {"starts_at": hour, "ends_at": hour + timedelta(days=1)}
+    initial = usual | _dragged(request) | ({"contact": me.pk} if me else {})
     return _change_page(request, ChangeForm(people=people, me=me, initial=initial), me)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q
@@ -20,6 +20,8 @@ from notifications.models import Contact
 
 # More than anybody reads; all are in the admin.
 _MAX_ABSENCES = 30
+# Longer than most turns; what goes on longer is said without its end.
+_AROUND = timedelta(days=35)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,16 @@ def read(
 
     `board_period` and `month` are half-open; hours are counted by the clocks of `zone`.
     """
-    start = min(board_period[0], month[0])
-    end = max(board_period[1], month[1])
+    # Turns are said whole, though they begin before or end after what is shown.
+    start = min(board_period[0], month[0]) - _AROUND
+    end = max(board_period[1], month[1]) + _AROUND
     found = _stretch(start, end)
     mine = me.pk if me else None
     swaps = _swaps(mine, now)
     return Reading(
         schedules=[(pk, plan.name) for pk, plan in found.plans.items()],
         turns=[
-            turn
+            replace(turn, is_open=turn.end >= end)
             for pk, plan in found.plans.items()
             for turn in turns_of(
                 plan=plan, shifts=found.shifts[pk], names=found.names, me=mine

@@ -64,6 +64,8 @@ def told(turn: Turn) -> str:
         "length": wording.duration(turn.length),
         "why": turn.why,
     }
+    if turn.is_open:
+        return _("%(name)s, from %(from)s on, %(why)s") % words
     if turn.is_gap:
         return _("Nobody, %(from)s – %(until)s (%(length)s)") % words
     return _("%(name)s, %(from)s – %(until)s (%(length)s), %(why)s") % words

@@ -67,7 +67,8 @@
         this.element.setAttribute("aria-labelledby", title.id);
       }
       if (!this.element.open) this.element.showModal();
-      this.element.querySelector("[data-first], [aria-invalid], select, input:not([type=hidden])")?.focus();
+      const wanted = ["[aria-invalid]", "[data-first]", "select, input:not([type=hidden])"];
+      wanted.map((one) => this.element.querySelector(one)).find(Boolean)?.focus();
     }
 
     async send(event) {
@@ -117,6 +118,8 @@
         this.pick = document.createElement("li");
         this.pick.className = "oc-pick";
         this.pick.setAttribute("aria-hidden", "true");
+        this.label = document.createElement("span");
+        this.pick.append(this.label);
         this.element.append(this.pick);
         this.element.setPointerCapture(event.pointerId);
         this.stop = (key) => key.key === "Escape" && this.drop();
@@ -151,7 +154,6 @@
       this.pick = null;
       this.from = undefined;
       document.removeEventListener("keydown", this.stop);
-      this.say();
     }
 
     swallow(event) {
@@ -178,20 +180,15 @@
       return Math.min(Math.max(near ?? Math.round(exact), 0), SLOTS);
     }
 
+    // From when until when, above what is being dragged.
     say(low, high) {
-      const place = this.page.querySelector("[data-picked]");
-      if (!place) return;
-      place.dataset.words ??= place.textContent;
-      if (low === undefined) {
-        place.textContent = place.dataset.words;
-        return;
-      }
       const { monday } = this.element.dataset;
       const words = new Intl.DateTimeFormat(document.documentElement.lang || undefined, {
-        weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC",
+        weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC",
       });
       const [from, until] = [low, high].map((hour) => words.format(new Date(`${clockAt(monday, hour)}Z`)));
-      place.textContent = `${from} – ${until}`;
+      this.label.textContent = `${from} – ${until}`;
+      this.pick.classList.toggle("is-right", low > SLOTS / 2);
     }
   }
 

@@ -12,6 +12,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
+from incidents.oncall import services
 from monitors.models import LocationState, MonitorState
 from notifications.models import Notification
 from t4g_portal.lib.models import LoopCycle
@@ -19,7 +20,13 @@ from t4g_portal.navigation import GROUPS
 from t4g_portal.overview import overview
 from t4g_portal.ready import EXPECTED_LOOPS
 from t4g_portal.roles import MANAGER
-from tests.factories import make_channel, make_monitor, make_service, make_user
+from tests.factories import (
+    make_channel,
+    make_contact,
+    make_monitor,
+    make_service,
+    make_user,
+)
 from tests.history import (
     HOUR,
     MINUTE,
@@ -28,6 +35,7 @@ from tests.history import (
     make_ledger,
     make_loops,
 )
+from tests.incidents.oncall.making import make_schedule
 
 pytestmark = pytest.mark.django_db
 
@@ -119,6 +127,31 @@ def test_overdue_answer_is_said(ops: Client, now):
     assert "Nobody yet, due 54 min ago · began 1 h ago" in words_of(ops)
 
 
+def test_overview_says_who_is_on_call_now_and_next(ops: Client, now):
+    make_loops(now=now)
+    ana, bo = make_contact(name="Ana"), make_contact(name="Bo")
+    schedule = make_schedule(ana, bo, name="First line")
+    assert "First line Ana until Mon 9 Mar, 09:00 then Bo" in words_of(ops)
+
+    services.take(
+        schedule_id=schedule.pk,
+        contact_id=bo.pk,
+        starts_at=now,
+        ends_at=now + 2 * HOUR,
+        now=now,
+    )
+
+    # At once, although it is worked out only when a calendar changes.
+    assert "First line Bo until Mon 2 Mar, 12:00 then Ana" in words_of(ops)
+
+
+def test_overview_says_when_nobody_is_on_call(ops: Client, now):
+    make_loops(now=now)
+    make_schedule(name="First line")
+
+    assert "First line Nobody is in it yet" in words_of(ops)
+
+
 def test_unacknowledged_incidents_come_first_by_their_deadline(now):
     service = make_service()
     for title, began, status in (
@@ -200,7 +233,8 @@ def test_overview_asks_the_same_number_of_queries_for_any_number_of_monitors(
             make_incident(service=monitor.service, title="slow", started_at=now - HOUR)
         ops.get("/")
 
-        with django_assert_num_queries(10):
+        # One of them for who is on call, worked out anew when a calendar changes.
+        with django_assert_num_queries(11):
             ops.get("/")
 
 
@@ -230,7 +264,7 @@ def test_sidebar_holds_pages_first_then_what_one_edits(ops: Client, now):
     names = sidebar_of(ops)
 
     first = names.index("Services")
-    assert names[:2] == ["Overview", "Incidents"]
+    assert names[:3] == ["Overview", "Incidents", "On call"]
     assert names[first - 2 : first] == ["Status page", "My contact details"]
     assert names[first : first + 3] == ["Services", "Monitors", "Thresholds"]
     assert {"Contacts", "Channels", "Priority matrix", "Users"} <= set(names)

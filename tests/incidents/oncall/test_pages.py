@@ -497,3 +497,19 @@ def test_hours_of_a_month_come_as_csv(reader, schedule):
     # Both together are the whole month: every hour is somebody's.
     assert sum(float(row["total_h"]) for row in rows) == 28 * 24
     assert reader.get("/on-call/hours.csv?month=nonsense").status_code == 200
+
+
+def test_turn_is_said_whole_though_it_ends_after_what_is_shown(reader, schedule):
+    """The week ends on Sunday, the turn on Monday at 9."""
+    page = reader.get("/on-call/?view=week").content.decode()
+
+    assert "Ada Lovelace, Mon 2 Feb, 09:00 – Mon 9 Feb, 09:00 (7\u00a0d)" in page
+
+
+def test_turn_without_an_end_in_sight_is_said_so(reader, ada):
+    schedule = make_schedule(name="Only Ada")
+    make_rotation(schedule, [ada])
+
+    page = reader.get("/on-call/?view=week").content.decode()
+
+    assert re.search(r"Ada Lovelace, from [^–]+ on, Rotation", page)
