@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
+from t4g_portal.lib import markdown as marking
 from t4g_portal.lib import retelling, wording
 from t4g_portal.lib.live import part_of
 
@@ -102,6 +103,19 @@ def percent(ratio: float | None, digits: int = 2) -> str:
 def retold(text: str) -> str:
     """`{{ incident.title|retold }}`: a stored sentence in the reader's language."""
     return retelling.retold(text)
+
+
+@register.filter
+def markdown(text: str) -> SafeString:
+    """`{{ note|markdown }}`: what somebody wrote, as safe HTML."""
+    return marking.to_html(text)
+
+
+@register.filter
+def excerpt(text: str, length: int = 200) -> str:
+    """`{{ note|excerpt:200 }}`: its words without the marks, cut."""
+    words = marking.to_words(text)
+    return words if len(words) <= length else f"{words[: length - 1].rstrip()}…"
 
 
 class _LiveNode(template.Node):
