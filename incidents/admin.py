@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.decorators import display
 
+import incidents.admin_together  # noqa: F401 registers what people agree on
 from incidents import services, timeline
 from incidents.admin_policies import ServicePolicyInline
 from incidents.forms import ServiceForm

@@ -8,7 +8,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from incidents.models import Service
+from incidents.collaboration.choosing import PersonField
+from incidents.models import IncidentRole, Service
 from notifications.validation import validate_time_zone
 from t4g_portal.lib.priority import Priority
 from t4g_portal.lib.wording import duration
@@ -71,6 +72,79 @@ class PublicForm(forms.Form):
         label=_("What users should know"), required=False, strip=False
     )
     is_public = forms.BooleanField(label=_("Show on the status page"), required=False)
+
+
+class AskForm(forms.Form):
+    """Whom to ask to take over; nobody: the one who has it, to hand it over."""
+
+    to = PersonField(required=False)
+    comment = forms.CharField(required=False, strip=False)
+
+
+class RoleForm(forms.Form):
+    """Who gets which role; nobody: it is free again."""
+
+    role = forms.ChoiceField(
+        label=_("Role"),
+        choices=IncidentRole.Role.choices,
+        error_messages={
+            "required": _("Choose a role."),
+            "invalid_choice": _("Choose one of the roles offered."),
+        },
+    )
+    to = PersonField(required=False)
+
+
+class MergeForm(forms.Form):
+    """Into which incident."""
+
+    into = forms.IntegerField(
+        label=_("Into"),
+        min_value=1,
+        max_value=2**63 - 1,
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value", "max_value"),
+            _("Choose an open incident."),
+        ),
+    )
+
+
+class PostmortemForm(forms.Form):
+    """The parts as they are typed; the service checks them."""
+
+    revision = forms.IntegerField(min_value=0, max_value=2**31 - 1)
+    summary = forms.CharField(required=False, strip=False)
+    impact = forms.CharField(required=False, strip=False)
+    cause = forms.CharField(required=False, strip=False)
+    response = forms.CharField(required=False, strip=False)
+    lessons = forms.CharField(required=False, strip=False)
+
+
+class OwnerForm(forms.Form):
+    """Who writes it."""
+
+    to = PersonField()
+
+
+class WaiveForm(forms.Form):
+    """Why none is needed; the service checks it."""
+
+    reason = forms.CharField(required=False, strip=False)
+
+
+class ActionItemForm(forms.Form):
+    """What will change, who does it, by when. The service checks the text."""
+
+    text = forms.CharField(label=_("What will change"), required=False)
+    owner = PersonField(label=_("Owner"))
+    due_on = forms.DateField(
+        label=_("Due"),
+        input_formats=["%Y-%m-%d"],
+        error_messages={
+            "required": _("Choose a day."),
+            "invalid": _("Write the day as 2026-03-31."),
+        },
+    )
 
 
 class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -22,6 +22,7 @@ from django.db.models import (
     When,
 )
 from django.db.models.expressions import CombinedExpression
+from django.urls import reverse
 from django.utils import timezone
 
 from incidents import paging, sources, timeline
@@ -123,6 +124,8 @@ class TimelineLine:
     text: str
     who: str
     via: str
+    # The other incident, for one that was merged; empty otherwise.
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +266,13 @@ def _span(field: str) -> ExpressionWrapper[CombinedExpression]:
 def incident(*, pk: int) -> Incident:
     """Load an incident with its people, one query; raises Incident.DoesNotExist."""
     return (
-        Incident.objects.select_related("service", "acknowledged_by", "resolved_by")
+        Incident.objects.select_related(
+            "service",
+            "acknowledged_by",
+            "resolved_by",
+            "merged_into__service",
+            "postmortem",
+        )
         .annotate(firing_count=_firing_count())
         .get(pk=pk)
     )
@@ -335,6 +344,26 @@ def timeline_of(*, incident: Incident, limit: int = MAX_TIMELINE) -> Timeline:
     )
 
 
+# What the portal told whom is not the story of what happened.
+_NOT_THE_STORY = (
+    IncidentEvent.Kind.NOTIFIED,
+    IncidentEvent.Kind.ESCALATED,
+    IncidentEvent.Kind.POSTMORTEM,
+    IncidentEvent.Kind.ACTION_ITEM,
+    IncidentEvent.Kind.PUBLISHED,
+)
+
+
+def story_of(*, incident: Incident) -> list[TimelineLine]:
+    """Load what a postmortem tells of the timeline, the oldest first; one query."""
+    events = (
+        incident.events.exclude(kind__in=_NOT_THE_STORY)
+        .select_related("actor")
+        .order_by("at", "pk")[:MAX_TIMELINE]
+    )
+    return [_line(event) for event in events]
+
+
 def runbooks(*, incident: Incident, alerts: Sequence[AlertLine]) -> list[Runbook]:
     """Return what to read, the most urgent alert's first, each page once."""
     found: dict[str, str] = {}
@@ -360,7 +389,17 @@ def _line(event: IncidentEvent) -> TimelineLine:
         text=timeline.words(event=event),
         who=event.who,
         via=_via(event) if event.who else "",
+        url=_other(event),
     )
+
+
+def _other(event: IncidentEvent) -> str:
+    """Return the page of the incident that this one was merged into, or took in."""
+    number = {
+        IncidentEvent.Kind.MERGED: event.data.get("into"),
+        IncidentEvent.Kind.TOOK_IN: event.data.get("from"),
+    }.get(IncidentEvent.Kind(event.kind))
+    return reverse("incidents:detail", args=[number]) if number else ""
 
 
 def _via(event: IncidentEvent) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from celery import shared_task
 
 from incidents.advancing import advance_due
+from incidents.collaboration.reminding import remind_due
 from incidents.oncall import handoffs, importing, publishing, recording, swapping
 from t4g_portal.lib.loops import run_cycle
 
@@ -15,6 +16,7 @@ ADVANCE_BOUND_S = 60
 ON_CALL_BOUND_S = 300
 IMPORT_BOUND_S = 3 * 900
 PUBLISH_BOUND_S = 3 * 300
+REMIND_BOUND_S = 3 * 3600
 
 
 @shared_task(name="incidents.tasks.advance")
@@ -60,4 +62,14 @@ def publish_shifts() -> None:
         name="incidents.publish_shifts",
         bound_s=PUBLISH_BOUND_S,
         cycle=lambda now: publishing.publish_all(now=now),
+    )
+
+
+@shared_task(name="incidents.tasks.remind")
+def remind() -> None:
+    """Remind of postmortems and action items; see `incidents.collaboration`."""
+    run_cycle(
+        name="incidents.remind",
+        bound_s=REMIND_BOUND_S,
+        cycle=lambda now: remind_due(now=now),
     )

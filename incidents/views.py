@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
 from typing import Any, cast
 
-from django import forms as django_forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import conditional_page, require_POST, require_safe
+from django.views.decorators.http import conditional_page, require_safe
 
-from incidents import queries, services
+from incidents import people, queries, services, surroundings
+from incidents.buttons import act, act_on_form, actor, button, typed_text
+from incidents.collaboration import choosing, handovers
+from incidents.collaboration import queries as together_queries
 from incidents.forms import (
     NoteForm,
     PriorityForm,
@@ -27,7 +25,8 @@ from incidents.forms import (
     ResolveForm,
     SnoozeForm,
 )
-from incidents.models import Incident, IncidentEvent
+from incidents.models import Incident, IncidentRole
+from incidents.people import Actor
 from t4g_portal.lib.access import requires
 from t4g_portal.lib.pages import render_page
 from t4g_portal.lib.priority import Priority
@@ -39,9 +38,6 @@ LONG_TIMELINE = 5000
 
 # A number with as many does not fit the database's.
 _TOO_MANY_DIGITS = 19
-
-_WEB = IncidentEvent.Via.WEB
-_Act = Callable[[HttpRequest, int], HttpResponse]
 
 
 @require_safe
@@ -98,8 +94,15 @@ def _live_part(request: HttpRequest, incident: Incident, part: str) -> HttpRespo
     if part == "timeline":
         context["timeline"] = _timeline(request, incident)
         return render(request, "incidents/_timeline.html", context)
-    context["top"] = queries.top(incident=incident)
+    context |= _first_answer(incident, _reader(request))
     return render(request, "incidents/_top.html", context)
+
+
+def _first_answer(incident: Incident, reader: Actor) -> dict[str, Any]:
+    return {
+        "top": queries.top(incident=incident),
+        "together": together_queries.together(incident=incident, reader=reader),
+    }
 
 
 def _page(
@@ -110,12 +113,21 @@ def _page(
     public_form: PublicForm | None = None,
 ) -> HttpResponse:
     """Render the page; a form that was refused keeps what was typed."""
+    now = timezone.now()
+    reader = _reader(request)
+    may_act = request.user.has_perm("incidents.change_incident")
     alerts = queries.alerts_of(incident=incident)
     is_refused = bool(note_form or public_form)
     context = {
         "incident": incident,
-        "now": timezone.now(),
-        "top": queries.top(incident=incident),
+        "now": now,
+        **_first_answer(incident, reader),
+        **(_choices(incident, reader) if may_act else {}),
+        "afterwards": together_queries.afterwards(incident=incident),
+        "today": timezone.localdate(now),
+        "surroundings": surroundings.around(
+            incident=incident, now=now, may=request.user.has_perm
+        ),
         "alerts": alerts,
         "runbooks": queries.runbooks(incident=incident, alerts=alerts),
         "timeline": _timeline(request, incident),
@@ -145,68 +157,68 @@ def _page(
     )
 
 
-def _acting(view: _Act) -> _Act:
-    """Let a button be pressed by whoever may act, and by POST alone.
-
-    Whoever was signed out meanwhile comes back to the page that has the button.
-    """
-    guarded = requires("incidents.change_incident")(view)
-
-    @require_POST
-    @wraps(guarded)
-    def answer(request: HttpRequest, pk: int) -> HttpResponse:
-        if not request.user.is_authenticated:
-            return redirect_to_login(reverse("incidents:detail", args=[pk]))
-        return guarded(request, pk)
-
-    return answer
+def _choices(incident: Incident, reader: Actor) -> dict[str, Any]:
+    """Return what the forms offer to whoever may act."""
+    return {
+        "people": together_queries.people_choices(reader=reader),
+        "reader_value": choosing.value_of(person=reader),
+        "others": together_queries.merge_choices(incident=incident)
+        if incident.is_open
+        else [],
+        "roles": IncidentRole.Role.choices,
+        "max_comment": handovers.MAX_COMMENT,
+    }
 
 
-@_acting
+def _reader(request: HttpRequest) -> Actor:
+    return people.whole(Actor(cast(User, request.user)))
+
+
+@button()
 def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     """Take the incident."""
-    return _act(
+    return act(
         request,
         pk,
-        lambda: services.acknowledge(incident_id=pk, **_actor(request)),
+        lambda: services.acknowledge(incident_id=pk, **actor(request)),
         _("Acknowledged. Nobody is paged about it any more."),
     )
 
 
-@_acting
+@button()
 def unacknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     """Give the incident back."""
-    return _act(
+    return act(
         request,
         pk,
-        lambda: services.unacknowledge(incident_id=pk, **_actor(request)),
+        lambda: services.unacknowledge(incident_id=pk, **actor(request)),
         _("The acknowledgement is taken back."),
     )
 
 
-@_acting
+@button()
 def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     """Declare the incident over."""
     form = ResolveForm(request.POST)
-    return _act_on_form(
+    return act_on_form(
         request,
         pk,
         form,
         lambda: services.resolve_incident(
-            incident_id=pk, **form.cleaned_data, **_actor(request)
+            incident_id=pk, **form.cleaned_data, **actor(request)
         ),
         _("Resolved."),
     )
 
 
-@_acting
+@button()
 def note(request: HttpRequest, pk: int) -> HttpResponse:
     """Add a note to the timeline."""
-    form = NoteForm({"text": _typed(request, "text")})
+    form = NoteForm({"text": typed_text(request, "text")})
     incident = _incident(pk)
     form.is_valid()
     try:
-        services.add_note(incident_id=pk, **form.cleaned_data, **_actor(request))
+        services.add_note(incident_id=pk, **form.cleaned_data, **actor(request))
     except services.UnableToAddNote as error:
         form.add_error("text", str(error))
         return _page(request, incident, note_form=form)
@@ -214,18 +226,18 @@ def note(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("incidents:detail", pk=pk)
 
 
-@_acting
+@button()
 def tell_public(request: HttpRequest, pk: int) -> HttpResponse:
     """Say on the status page what users should know."""
     typed = {
-        "message": _typed(request, "message"),
+        "message": typed_text(request, "message"),
         "is_public": request.POST.get("is_public", ""),
     }
     form = PublicForm(typed)
     incident = _incident(pk)
     form.is_valid()
     try:
-        services.tell_public(incident_id=pk, **form.cleaned_data, **_actor(request))
+        services.tell_public(incident_id=pk, **form.cleaned_data, **actor(request))
     except services.UnableToTellPublic as error:
         form.add_error("message", str(error))
         return _page(request, incident, public_form=form)
@@ -238,75 +250,37 @@ def tell_public(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("incidents:detail", pk=pk)
 
 
-@_acting
+@button()
 def snooze(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep the incident quiet for a while."""
     form = SnoozeForm(request.POST)
-    actor = _actor(request)
-    return _act_on_form(
+    now = timezone.now()
+    return act_on_form(
         request,
         pk,
         form,
         lambda: services.snooze(
             incident_id=pk,
-            until=actor["now"] + timedelta(minutes=form.cleaned_data["minutes"]),
-            **actor,
+            until=now + timedelta(minutes=form.cleaned_data["minutes"]),
+            **actor(request) | {"now": now},
         ),
         _("Snoozed."),
     )
 
 
-@_acting
+@button()
 def priority(request: HttpRequest, pk: int) -> HttpResponse:
     """Change how urgent the incident is."""
     form = PriorityForm(request.POST)
-    return _act_on_form(
+    return act_on_form(
         request,
         pk,
         form,
         lambda: services.change_priority(
-            incident_id=pk, **form.cleaned_data, **_actor(request)
+            incident_id=pk, **form.cleaned_data, **actor(request)
         ),
         _("Priority changed. Alerts no longer change it."),
     )
-
-
-def _act(
-    request: HttpRequest, pk: int, act: Callable[[], object], done: str
-) -> HttpResponse:
-    try:
-        act()
-    except Incident.DoesNotExist as error:
-        raise Http404 from error
-    except services.UnableToAct as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, done)
-    return redirect("incidents:detail", pk=pk)
-
-
-def _act_on_form(
-    request: HttpRequest,
-    pk: int,
-    form: django_forms.Form,
-    act: Callable[[], object],
-    done: str,
-) -> HttpResponse:
-    if form.is_valid():
-        return _act(request, pk, act, done)
-    for errors in form.errors.values():
-        for error in errors:
-            messages.error(request, str(error))
-    return redirect("incidents:detail", pk=_incident(pk).pk)
-
-
-def _actor(request: HttpRequest) -> dict[str, Any]:
-    return {"user": cast(User, request.user), "via": _WEB, "now": timezone.now()}
-
-
-def _typed(request: HttpRequest, name: str) -> str:
-    """Return a text without NUL, which no column and no form takes."""
-    return request.POST.get(name, "").replace("\x00", "")
 
 
 def _incident(pk: int) -> Incident:

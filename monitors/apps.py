@@ -9,8 +9,10 @@ class MonitorsConfig(AppConfig):
     verbose_name = _("Monitors")
 
     def ready(self) -> None:
-        """Tell the floor below how monitors are called."""
+        """Tell the floor below how monitors are called, and of their windows."""
         from incidents import sources
+        from monitors import surroundings
         from monitors.queries.naming import names_of
 
         sources.register(kind="monitor", names=names_of, rules_anchor="thresholds")
+        surroundings.register()

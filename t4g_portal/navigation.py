@@ -66,6 +66,10 @@ GROUPS: Sequence[Group] = (
         (
             Entry("incidents.Incident", "history"),
             Entry("incidents.Alert", "notification_important"),
+            Entry("incidents.Postmortem", "description"),
+            Entry("incidents.ActionItem", "task_alt"),
+            Entry("incidents.Handover", "swap_horiz"),
+            Entry("incidents.IncidentRole", "badge"),
             Entry("monitors.StatusInterval", "list_alt"),
             Entry("monitors.ResultDetail", "troubleshoot"),
             Entry("auditlog.LogEntry", "manage_history", gettext_lazy("Changes")),
@@ -89,6 +93,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         (_("Overview"), "home", "home"),
         (_("Incidents"), "incidents:list", "e911_emergency"),
         (_("On call"), "oncall:page", "calendar_month"),
+        (_("Follow-up"), "incidents:followup", "checklist"),
         (_("Numbers"), "incidents:numbers", "insights"),
         (_("Monitors"), "monitors:list", "monitor_heart"),
         (_("Status page"), "status", "public"),

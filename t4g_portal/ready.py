@@ -38,6 +38,7 @@ EXPECTED_LOOPS: Mapping[str, int] = MappingProxyType(
         "incidents.on_call": 300,
         "incidents.import_calendars": 2700,
         "incidents.publish_shifts": 900,
+        "incidents.remind": 3 * 3600,
         "monitors.keep_house": 3 * 3600,
         "notifications.keep_house": 3 * 3600,
     }

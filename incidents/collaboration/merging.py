@@ -41,7 +41,7 @@ def merge(
 
     The other keeps its state and who has it; it takes over the alerts, and from them
     its priority unless a person set it: a raise tells who does not know. Raises
-    UnableToMerge, and Incident.DoesNotExist for either.
+    UnableToMerge.
     """
     if incident_id == into_id:
         raise UnableToMerge(_("That is this incident. Choose another one."))
@@ -72,8 +72,13 @@ def _locked_pair(source_id: int, target_id: int) -> tuple[Incident, Incident]:
         .filter(pk__in=[source_id, target_id])
         .order_by("service_id", "grouping_key", "pk")
     }
-    if len(rows) < 2:
+    if source_id not in rows:
         raise Incident.DoesNotExist
+    if target_id not in rows:
+        raise UnableToMerge(
+            _("There is no incident #%(number)d. Choose an open one.")
+            % {"number": target_id}
+        )
     return rows[source_id], rows[target_id]
 
 

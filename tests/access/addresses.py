@@ -20,6 +20,7 @@ from django.urls.resolvers import URLPattern, URLResolver
 
 from incidents.models import (
     Absence,
+    ActionItem,
     Incident,
     Override,
     PriorityRule,
@@ -127,6 +128,12 @@ DECLARED: dict[str, Asks] = {
             "snooze",
             "priority",
             "public",
+            "hand-over",
+            "hand-over/accept",
+            "hand-over/decline",
+            "hand-over/withdraw",
+            "role",
+            "merge",
         )
     },
     "on-call/": page("incidents.view_schedule"),
@@ -159,6 +166,29 @@ DECLARED: dict[str, Asks] = {
         f"me/addresses/<int:pk>/{name}/": act(MEMBER, on=Address, may_be_missing=True)
         for name in ("send-code", "verify", "test", "switch", "remove")
     },
+    "incidents/follow-up/": page("incidents.view_incident incidents.view_postmortem"),
+    "incidents/<int:pk>/postmortem/": page(
+        "incidents.view_incident incidents.view_postmortem", on=Incident
+    ),
+    "incidents/<int:pk>/postmortem/edit/": form(
+        "incidents.view_incident incidents.change_postmortem", on=Incident
+    ),
+    **{
+        f"incidents/<int:pk>/postmortem/{name}/": act(
+            "incidents.change_postmortem", on=Incident
+        )
+        for name in ("finish", "reopen", "waive", "owner")
+    },
+    "incidents/<int:pk>/actions/": act("incidents.add_actionitem", on=Incident),
+    "incidents/actions/<int:pk>/": Asks(
+        get="incidents.view_incident incidents.view_actionitem",
+        post="incidents.view_incident incidents.view_actionitem"
+        " incidents.change_actionitem",
+        on=ActionItem,
+    ),
+    "incidents/actions/<int:pk>/set/": act(
+        "incidents.change_actionitem", on=ActionItem
+    ),
     # The API
     "api/v1/schema/": page(MEMBER),
     "api/docs/": page(MEMBER),
@@ -297,6 +327,10 @@ ENGINE_OWNED = {
     "incidents.incident",
     "incidents.alert",
     "incidents.incidentevent",
+    "incidents.handover",
+    "incidents.incidentrole",
+    "incidents.postmortem",
+    "incidents.actionitem",
     "monitors.series",
     "monitors.statusinterval",
     "monitors.resultdetail",

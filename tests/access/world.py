@@ -10,10 +10,15 @@ from django.contrib.auth.models import Group
 from django.db.models import Model
 
 from incidents.models import (
+    ActionItem,
     Alert,
     EscalationPolicy,
+    Handover,
+    Incident,
     IncidentEvent,
+    IncidentRole,
     OnCallRecord,
+    Postmortem,
     PriorityRule,
     SwapRequest,
     Team,
@@ -76,6 +81,7 @@ def make_world(*, now: datetime) -> World:
     key, _text = issue(owner=user, name="CI", scopes=["monitors:read"], expires_at=None)
     rows: list[Any] = [
         *_on_call(contact, now),
+        *_agreed_on(incident, now),
         key,
         LogEntry.objects.log_create(monitor, force_log=True, changes={}, action=1),
         user,
@@ -107,6 +113,21 @@ def make_world(*, now: datetime) -> World:
         ),
     ]
     return {type(row): row for row in rows}
+
+
+def _agreed_on(incident: Incident, now: datetime) -> list[Any]:
+    return [
+        Handover.objects.create(
+            incident=incident, asker_name="Ana", asked_name="Bo", asked_at=now
+        ),
+        IncidentRole.objects.create(
+            incident=incident, role="commander", name="Ana", given_at=now
+        ),
+        Postmortem.objects.create(incident=incident, created_at=now),
+        ActionItem.objects.create(
+            incident=incident, text="More disk", due_on=now.date(), created_at=now
+        ),
+    ]
 
 
 def _on_call(contact: Contact, now: datetime) -> list[Any]:

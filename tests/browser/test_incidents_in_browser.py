@@ -19,7 +19,9 @@ from playwright.sync_api import (
 )
 
 from incidents import services
+from incidents.collaboration import handovers
 from incidents.models import Incident
+from incidents.people import Actor
 from t4g_portal.public import badges
 from t4g_portal.roles import ON_CALL
 from tests.browser.test_pages_in_browser import (
@@ -29,6 +31,7 @@ from tests.browser.test_pages_in_browser import (
 )
 from tests.factories import (
     make_channel,
+    make_contact,
     make_monitor,
     make_priority_rules,
     make_service,
@@ -166,13 +169,72 @@ def test_refresh_brings_what_others_did_and_keeps_what_is_typed(phone: Page, inc
 def test_keyboard_reaches_every_act(phone: Page, incident):
     phone.goto(f"/incidents/{incident.pk}/")
     phone.locator("#inc-acknowledge-button").focus()
-    for summary in ("More", "Tell the public"):
+    for summary in ("More", "People", "Tell the public"):
         while phone.evaluate("document.activeElement.tagName") != "SUMMARY":
             phone.keyboard.press("Tab")
         assert summary in phone.evaluate("document.activeElement.textContent")
         phone.keyboard.press("Enter")
         phone.keyboard.press("Tab")
     expect(phone.get_by_label("What users should know")).to_be_visible()
+
+
+def test_one_thumb_takes_over_what_one_is_asked(phone: Page, incident, responder):
+    holder = make_user(first_name="Grace")
+    now = timezone.now()
+    services.acknowledge(incident_id=incident.pk, user=holder, via="web", now=now)
+    handovers.ask(
+        incident_id=incident.pk,
+        user=holder,
+        via="web",
+        now=now,
+        to=Actor(responder),
+        comment="I have to leave",
+    )
+    phone.goto(f"/incidents/{incident.pk}/")
+    expect(phone.get_by_text("Grace asks you to take over")).to_be_visible()
+    button = phone.get_by_role("button", name="Take over")
+    box = button.bounding_box()
+    assert box is not None
+    assert box["height"] >= 48
+    assert box["y"] + box["height"] <= PHONE["height"]
+
+    button.tap()
+
+    expect(phone.get_by_text("Handed over.")).to_be_visible()
+    expect(phone.get_by_text("Ada Lovelace has it")).to_be_visible()
+
+
+def test_question_that_comes_in_is_shown_without_a_jump(phone: Page, incident):
+    phone.goto(f"/incidents/{incident.pk}/")
+    box = phone.get_by_label("What did you see or do?")
+    box.fill("I restart the")
+    before = place_of(box)
+    handovers.ask(
+        incident_id=incident.pk,
+        user=make_user(first_name="Grace"),
+        via="web",
+        now=timezone.now(),
+        to=Actor(contact=make_contact(name="Bo")),
+    )
+
+    phone.evaluate(REFRESH)
+
+    expect(phone.get_by_text("Grace asks Bo to take over")).to_be_attached()
+    assert place_of(box) == pytest.approx(before, abs=2)
+    expect(box).to_have_value("I restart the")
+
+
+def test_postmortem_on_paper_is_the_document_alone(phone: Page, incident):
+    phone.goto(f"/incidents/{incident.pk}/postmortem/")
+    expect(phone.get_by_role("button", name="Print")).to_be_visible()
+
+    phone.emulate_media(media="print", color_scheme="dark")
+
+    expect(phone.get_by_role("button", name="Print")).to_be_hidden()
+    expect(phone.get_by_role("link", name="Write")).to_be_hidden()
+    heading = phone.get_by_role("heading", name="Summary")
+    expect(heading).to_be_visible()
+    expect(heading).to_have_css("color", "rgb(0, 0, 0)")
 
 
 def test_public_reads_what_on_call_wrote(phone: Page, incident):
@@ -194,6 +256,9 @@ def test_pages_can_be_used_by_everybody(phone: Page, incident, scheme: Any):
     phone.add_init_script(f"localStorage.setItem('_x_adminTheme', '\"{scheme}\"')")
     for address in (
         f"/incidents/{incident.pk}/",
+        f"/incidents/{incident.pk}/postmortem/",
+        f"/incidents/{incident.pk}/postmortem/edit/",
+        "/incidents/follow-up/",
         "/incidents/",
         "/status/",
         "/status/history/",

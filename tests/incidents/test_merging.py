@@ -170,8 +170,10 @@ def test_what_is_over_and_what_is_the_same_is_refused(now, user):
             )
     with pytest.raises(merging.UnableToMerge, match="this incident"):
         merging.merge(incident_id=other.pk, into_id=other.pk, **acting(user, now))
-    with pytest.raises(Incident.DoesNotExist):
+    with pytest.raises(merging.UnableToMerge, match="no incident #987654"):
         merging.merge(incident_id=other.pk, into_id=987_654, **acting(user, now))
+    with pytest.raises(Incident.DoesNotExist):
+        merging.merge(incident_id=987_654, into_id=other.pk, **acting(user, now))
 
 
 def test_drill_and_real_incident_stay_apart(now, user):

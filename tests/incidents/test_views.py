@@ -28,6 +28,12 @@ pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
 HOSTILE = "<script>alert(1)</script>"
 ACTS = [
+    "ask",
+    "accept",
+    "decline",
+    "withdraw",
+    "role",
+    "merge",
     "acknowledge",
     "unacknowledge",
     "resolve",
@@ -108,7 +114,13 @@ def test_looking_at_a_buttons_address_changes_nothing(reader, now, name):
 @pytest.mark.parametrize("name", ACTS)
 @pytest.mark.parametrize("number", [987_654, 10**25])
 def test_unknown_incident_is_not_found(reader, name, number):
-    form = {"text": "x", "minutes": "30", "priority": "p1"}
+    form = {
+        "text": "x",
+        "minutes": "30",
+        "priority": "p1",
+        "role": "scribe",
+        "into": "1",
+    }
 
     assert reader.get(f"/incidents/{number}/").status_code == 404
     assert reader.post(f"/incidents/{number}/{name}/", form).status_code == 404
@@ -318,9 +330,20 @@ def test_page_costs_a_fixed_number_of_queries(reader, now, django_assert_num_que
     reader.get(address("detail", incident))
 
     # Session, user and what they may do; the incident, who was told, who is next, the
-    # last note, alerts, timeline, similar incidents.
-    with django_assert_num_queries(14):
+    # last note, alerts, timeline, similar incidents; the reader's contact, an open
+    # question, roles, whom to choose (two), what to merge into, action items, what was
+    # merged, windows around.
+    with django_assert_num_queries(23):
         reader.get(address("detail", incident))
+
+
+def test_refresh_of_the_first_answer_costs_less(reader, now, django_assert_num_queries):
+    make_priority_rules(make_channel(), make_channel())
+    incident = make_incident(now=now)
+    reader.get(address("detail", incident))
+
+    with django_assert_num_queries(14):
+        reader.get(f"{address('detail', incident)}?live")
 
 
 def test_list_costs_a_fixed_number_of_queries(reader, now, django_assert_num_queries):
