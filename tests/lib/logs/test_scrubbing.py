@@ -21,6 +21,7 @@ C = "canary0123456789canary"
         (f"https://x.webhook.office.com/{C}", "webhook.office.com"),
         (f"https://api.telegram.org/bot1:{C}/sendMessage", "api.telegram.org"),
         (f"GET /ping/{C}/start 200", "/start 200"),
+        (f"GET /feeds/on-call/{C}.ics 200", "/feeds/on-call/"),
         (f"Authorization: Bearer {C}", "Authorization"),
         (f"{{'Authorization': 'Basic {C}'}}", "Authorization"),
         (f"{{'Cookie': '__Host-session={C}; a=b'}}", "Cookie"),
