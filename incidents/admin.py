@@ -20,7 +20,14 @@ import incidents.admin_together  # noqa: F401 registers what people agree on
 from incidents import services, timeline
 from incidents.admin_policies import ServicePolicyInline
 from incidents.forms import ServiceForm
-from incidents.models import Alert, Incident, IncidentEvent, PriorityRule, Service
+from incidents.models import (
+    Alert,
+    AuditFinding,
+    Incident,
+    IncidentEvent,
+    PriorityRule,
+    Service,
+)
 from t4g_portal.lib.admin import LookOnlyAdmin, PortalAdmin
 from t4g_portal.lib.retelling import retold
 from t4g_portal.lib.wording import duration
@@ -35,6 +42,7 @@ _ALERT_COLORS = {
     Alert.Status.FIRING: "danger",
     Alert.Status.RESOLVED: "success",
 }
+_FINDING_COLORS = {"repaired": "success", "lasts": "danger", "over": "info"}
 
 
 @admin.register(Service)
@@ -231,3 +239,43 @@ class IncidentEventAdmin(LookOnlyAdmin):
     @admin.display(description=gettext_lazy("what happened"))
     def sentence(self, event: IncidentEvent) -> str:
         return timeline.sentence(event=event)
+
+
+@admin.register(AuditFinding)
+class AuditFindingAdmin(LookOnlyAdmin):
+    """Pages that were about to be lost."""
+
+    list_display = (
+        "shown_kind",
+        "shown_state",
+        "shown_incident",
+        "notification",
+        "found_at",
+        "last_seen_at",
+        "seen_count",
+    )
+    list_filter = ("kind", "found_at", "repaired_at")
+    list_select_related = ("incident", "notification")
+    search_fields = ("=incident__id", "incident__title")
+    ordering = ("-pk",)
+
+    @admin.display(description=gettext_lazy("what was wrong"), ordering="kind")
+    def shown_kind(self, finding: AuditFinding) -> str:
+        return finding.get_kind_display()
+
+    @display(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("state"), label=_FINDING_COLORS
+    )
+    def shown_state(self, finding: AuditFinding) -> tuple[str, str]:
+        if finding.repaired_at is not None:
+            return "repaired", _("Repaired")
+        if finding.ended_at is None:
+            return "lasts", _("Lasts")
+        return "over", _("Over by itself")
+
+    @admin.display(description=gettext_lazy("incident"), ordering="incident")
+    def shown_incident(self, finding: AuditFinding) -> str:
+        if finding.incident is None:
+            return "–"
+        url = reverse("incidents:detail", args=[finding.incident.pk])
+        return format_html('<a href="{}">{}</a>', url, finding.incident)

@@ -7,6 +7,7 @@ from datetime import datetime
 from celery import shared_task
 
 from incidents.advancing import advance_due
+from incidents.auditing import passing
 from incidents.collaboration.reminding import remind_due
 from incidents.oncall import handoffs, importing, publishing, recording, swapping
 from t4g_portal.lib.loops import run_cycle
@@ -17,6 +18,7 @@ ON_CALL_BOUND_S = 300
 IMPORT_BOUND_S = 3 * 900
 PUBLISH_BOUND_S = 3 * 300
 REMIND_BOUND_S = 3 * 3600
+AUDIT_BOUND_S = 300
 
 
 @shared_task(name="incidents.tasks.advance")
@@ -72,4 +74,14 @@ def remind() -> None:
         name="incidents.remind",
         bound_s=REMIND_BOUND_S,
         cycle=lambda now: remind_due(now=now),
+    )
+
+
+@shared_task(name="incidents.tasks.audit")
+def audit() -> None:
+    """Look for pages that could get lost; see `incidents.auditing`."""
+    run_cycle(
+        name=passing.LOOP,
+        bound_s=AUDIT_BOUND_S,
+        cycle=lambda now: passing.audit(now=now),
     )

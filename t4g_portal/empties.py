@@ -70,6 +70,13 @@ _EMPTIES: Mapping[str, Empty] = {
         "first_run:start",
         _("First steps"),
     ),
+    "notifications.provider": Empty(
+        _("Who carries text messages and calls: Twilio, OVHcloud, or both.")
+    ),
+    "incidents.team": Empty(_("People that a step of a policy tells together.")),
+    "incidents.escalationpolicy": Empty(
+        _("Who is told at once, who after some minutes, and how often again.")
+    ),
     "incidents.priorityrule": Empty(
         _("Who is told at each priority, and how soon somebody must react.")
     ),
@@ -82,6 +89,24 @@ _EMPTIES: Mapping[str, Empty] = {
         _("What broke, who took it, how long it lasted."), *_INCIDENTS
     ),
     "incidents.alert": Empty(_("Each condition that fired appears here."), *_INCIDENTS),
+    "incidents.postmortem": Empty(
+        _("What was learned from an incident: each P0 and P1 gets one."), *_INCIDENTS
+    ),
+    "incidents.actionitem": Empty(
+        _("What is to be done so that it does not happen again."), *_INCIDENTS
+    ),
+    "incidents.handover": Empty(
+        _("Each time somebody asked another to take an incident over."), *_INCIDENTS
+    ),
+    "incidents.incidentrole": Empty(
+        _("Who led an incident, who spoke for it, who took notes."), *_INCIDENTS
+    ),
+    "incidents.auditfinding": Empty(
+        _(
+            "Each minute the portal looks for pages that could get lost. What it finds "
+            "and repairs appears here."
+        )
+    ),
     "monitors.statusinterval": Empty(
         _("The ledger: since when each monitor is up, down or unknown."), *_MONITORS
     ),

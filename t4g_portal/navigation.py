@@ -70,6 +70,7 @@ GROUPS: Sequence[Group] = (
             Entry("incidents.ActionItem", "task_alt"),
             Entry("incidents.Handover", "swap_horiz"),
             Entry("incidents.IncidentRole", "badge"),
+            Entry("incidents.AuditFinding", "troubleshoot"),
             Entry("monitors.StatusInterval", "list_alt"),
             Entry("monitors.ResultDetail", "troubleshoot"),
             Entry("auditlog.LogEntry", "manage_history", gettext_lazy("Changes")),

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
-from incidents.models import Incident, Service
+from incidents.models import AuditFinding, Incident, Service
 from incidents.oncall.duty import Duty, remembered_duty
 from monitors.models import LocationState
 from monitors.queries.glances import Glance, all_glances
@@ -24,6 +25,7 @@ LOOK_COUNT = 8
 _STUCK_AFTER = timedelta(minutes=10)
 # Dead letters are news for so long; later they are in the admin only.
 _DEAD_SHOWN = timedelta(days=1)
+_FINDINGS_SHOWN = timedelta(days=1)
 _PROBE_LOOP = "monitors.probe"
 
 
@@ -34,11 +36,19 @@ class OwnHealth:
     late_loops: list[LateLoop]
     undelivered_count: int
     idle_channels: list[str]
+    # What the auditor found in the last day, and what of it lasts.
+    finding_count: int
+    open_finding_count: int
 
     @property
     def is_well(self) -> bool:
         """Whether there is nothing to do about the portal."""
-        return not (self.late_loops or self.undelivered_count or self.idle_channels)
+        return not (
+            self.late_loops
+            or self.undelivered_count
+            or self.idle_channels
+            or self.finding_count
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,9 @@ def _own_health(late: list[LateLoop], now: datetime) -> OwnHealth:
     ) | Notification.objects.filter(
         status=Notification.Status.DEAD, queued_at__gte=now - _DEAD_SHOWN
     )
+    findings = AuditFinding.objects.filter(
+        last_seen_at__gte=now - _FINDINGS_SHOWN
+    ).aggregate(found=Count("pk"), lasting=Count("pk", filter=Q(ended_at=None)))
     return OwnHealth(
         late_loops=late,
         undelivered_count=undelivered.count(),
@@ -156,4 +169,6 @@ def _own_health(late: list[LateLoop], now: datetime) -> OwnHealth:
             for channel in Channel.objects.order_by("name")
             if not channel.is_enabled or not channel.is_configured
         ],
+        finding_count=findings["found"],
+        open_finding_count=findings["lasting"],
     )

@@ -259,6 +259,8 @@ CELERY_BEAT_SCHEDULE = {
     "notifications.deliver": _tick("notifications.tasks.deliver", 2.0, "paging"),
     "notifications.ask": _tick("notifications.tasks.ask", 5.0, "paging"),
     "incidents.advance": _tick("incidents.tasks.advance", 5.0, "paging"),
+    # Not beside the loops that it looks after: they may be stuck together.
+    "incidents.audit": _tick("incidents.tasks.audit", 60.0, "housekeeping"),
     "incidents.on_call": _tick("incidents.tasks.keep_on_call", 60.0, "housekeeping"),
     "incidents.import_calendars": _tick(
         "incidents.tasks.import_calendars", 900.0, "housekeeping"
@@ -397,6 +399,10 @@ APPRISE_SCHEMES: list[str] = env.list(
         *("threema", "twist", "workflows", "wxteams", "zulip"),
     ],
 )
+
+# Asked each minute in which the auditor found every page safe: an outside service that
+# raises the alarm when it is not.
+DEADMAN_URL = env.str("DEADMAN_URL", default="")
 
 # --- E-mail: with EMAIL_HOST unset, messages are kept and readable in the portal -----
 EMAIL_HOST = env.str("EMAIL_HOST", default="")

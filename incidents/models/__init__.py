@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from incidents.models.alert import Alert
+from incidents.models.audit import AuditFinding
 from incidents.models.cover import Absence, Override, SwapRequest
 from incidents.models.followup import ActionItem, Postmortem
 from incidents.models.incident import Incident, IncidentEvent
@@ -28,6 +29,7 @@ __all__ = [
     "Absence",
     "ActionItem",
     "Alert",
+    "AuditFinding",
     "CalendarFeed",
     "EscalationPolicy",
     "EscalationStep",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -138,6 +138,16 @@ def _note_error(name: str, bound_s: int, error: Exception) -> None:
         )
     except DatabaseError:
         logger.exception("loop %s could not note its error", name)
+
+
+def late_among(*, names: Collection[str], now: datetime) -> list[str]:
+    """Name those of some loops that came round once and are late by their own bound."""
+    rows = LoopCycle.objects.filter(name__in=names).order_by("name")
+    return [
+        row.name
+        for row in rows
+        if row.completed_at < now - timedelta(seconds=row.bound_s)
+    ]
 
 
 def late_loops(*, expected: dict[str, int], now: datetime) -> list[LateLoop]:

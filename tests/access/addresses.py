@@ -331,6 +331,7 @@ ENGINE_OWNED = {
     "incidents.incidentrole",
     "incidents.postmortem",
     "incidents.actionitem",
+    "incidents.auditfinding",
     "monitors.series",
     "monitors.statusinterval",
     "monitors.resultdetail",

@@ -12,6 +12,7 @@ from django.db.models import Model
 from incidents.models import (
     ActionItem,
     Alert,
+    AuditFinding,
     EscalationPolicy,
     Handover,
     Incident,
@@ -95,6 +96,9 @@ def make_world(*, now: datetime) -> World:
         incident.service,
         Alert.objects.first(),
         IncidentEvent.objects.first(),
+        AuditFinding.objects.create(
+            kind="no_next_step", incident=incident, found_at=now, last_seen_at=now
+        ),
         PriorityRule.objects.first(),
         EscalationPolicy.objects.first(),
         Team.objects.create(name="Backend team"),

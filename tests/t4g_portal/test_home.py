@@ -12,6 +12,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
+from incidents.models import AuditFinding
 from incidents.oncall import services
 from monitors.models import LocationState, MonitorState
 from notifications.models import Notification
@@ -234,7 +235,7 @@ def test_overview_asks_the_same_number_of_queries_for_any_number_of_monitors(
         ops.get("/")
 
         # One of them for who is on call, worked out anew when a calendar changes.
-        with django_assert_num_queries(11):
+        with django_assert_num_queries(12):
             ops.get("/")
 
 
@@ -249,6 +250,21 @@ def test_part_that_refreshes_comes_alone_and_only_when_it_changed(ops: Client, n
     assert "<html" not in first.content.decode()
     assert (again.status_code, again.content) == (304, b"")
     assert later.status_code == 200
+
+
+def test_health_line_says_that_pages_were_rescued_or_are_in_danger(ops: Client, now):
+    well = ops.get("/").content.decode()
+    finding = AuditFinding.objects.create(
+        kind="stuck", found_at=now, last_seen_at=now, repaired_at=now, ended_at=now
+    )
+    rescued = ops.get("/").content.decode()
+    AuditFinding.objects.filter(pk=finding.pk).update(repaired_at=None, ended_at=None)
+    in_danger = ops.get("/").content.decode()
+
+    assert "no page in danger" in well
+    assert "1 page was rescued today" in rescued
+    assert "1 page in danger" in in_danger
+    assert "The portal is well" not in in_danger
 
 
 # --- The shell --------------------------------------------------------------------
