@@ -45,8 +45,8 @@ def mirror(*, incident: Incident, now: datetime, is_new: bool = False) -> None:
         incident=incident,
         reason=_reason(incident),
         now=now,
-        actor=last.who if last else "",
-        via=last.via if last else "",
+        actor=_actor(incident),
+        via=last.via if last and last.who == _actor(incident) else "",
     )
     story = replace(story, into=incident.merged_into)
     for place in places:
@@ -105,10 +105,16 @@ def _last_act(events: list[IncidentEvent]) -> IncidentEvent | None:
     """Return the line of whoever has it, or has ended it."""
     acts = {
         IncidentEvent.Kind.ACKNOWLEDGED,
+        IncidentEvent.Kind.HANDED_OVER,
         IncidentEvent.Kind.RESOLVED,
         IncidentEvent.Kind.MERGED,
     }
     return next((event for event in reversed(events) if event.kind in acts), None)
+
+
+def _actor(incident: Incident) -> str:
+    """Return who has ended it, else who has it, by name."""
+    return incident.resolver or incident.holder
 
 
 def _reason(incident: Incident) -> Reason:

@@ -180,6 +180,17 @@ def accept_by_acknowledging(
     return True
 
 
+def is_offered(*, incident: Incident, to: Actor) -> bool:
+    """Whether somebody else has it and asks this person to take it; one query."""
+    handover = _open(incident)
+    return (
+        handover is not None
+        and handover.is_offer
+        and handover.asks(people.whole(to))
+        and _is_askers(incident, handover)
+    )
+
+
 def settle(*, incident: Incident, actor: Actor, now: datetime) -> None:
     """Close the open question of a locked incident that `actor` takes from nobody."""
     handover = _open(incident)

@@ -19,9 +19,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from incidents.acting import has
+from incidents.collaboration import handovers
 from incidents.inbound import acting
 from incidents.inbound.links import Link, LinkExpired, UnableToOpenLink, open_link
 from incidents.models import Alert, Incident, IncidentEvent
+from incidents.people import Actor
 from notifications.models import Contact
 
 _SEE_OTHER = 303
@@ -74,19 +77,24 @@ def _context(link: Link) -> dict[str, Any]:
         "runbook_url": (alert.runbook_url if alert else "")
         or incident.service.runbook_url,
         "refusal": refusal,
-        "is_mine": is_holder(incident=incident, contact=contact),
-        "may_acknowledge": not refusal and incident.status == Incident.Status.TRIGGERED,
+        "is_mine": _has(incident, contact),
+        "is_offered": not refusal and _is_offered(incident, contact),
         "now": timezone.now(),
     }
 
 
-def is_holder(*, incident: Incident, contact: Contact) -> bool:
+def _has(incident: Incident, contact: Contact) -> bool:
     """Whether this person has the incident, by account or as a contact."""
-    if incident.status != Incident.Status.ACKNOWLEDGED:
-        return False
-    if contact.user_id is not None and incident.acknowledged_by_id is not None:
-        return incident.acknowledged_by_id == contact.user_id
-    return incident.acknowledged_by_contact_id == contact.pk
+    is_taken = incident.status == Incident.Status.ACKNOWLEDGED
+    return is_taken and has(incident, Actor(contact.user, contact))
+
+
+def _is_offered(incident: Incident, contact: Contact) -> bool:
+    """Whether somebody has it and asks this person to take it over."""
+    is_taken = incident.status == Incident.Status.ACKNOWLEDGED
+    return is_taken and handovers.is_offered(
+        incident=incident, to=Actor(contact.user, contact)
+    )
 
 
 def _zone(link: Link) -> tzinfo:

@@ -13,8 +13,10 @@ import time_machine
 from django.test import Client
 
 from incidents import services
+from incidents.collaboration import handovers
 from incidents.inbound import links
 from incidents.models import Incident, IncidentEvent
+from incidents.people import Actor
 from incidents.queries import timeline_of
 from notifications.models import Address, Notification
 from notifications.preview import preview
@@ -344,3 +346,25 @@ def test_two_links_at_once_have_one_winner(now: datetime):
     assert kinds(incident).count("acknowledged") == 1
     assert reread(incident).holder in {"Ana", "Bob"}
     assert outbox("page", "queued") == []
+
+
+@pytest.mark.django_db
+def test_page_offers_to_take_over_what_somebody_asks_one_to_take(
+    page: Client, now: datetime
+):
+    incident, address = make_paged(now=now)
+    bob = make_user(first_name="Bob")
+    services.acknowledge(incident_id=incident.pk, user=bob, via="web", now=now)
+    handovers.ask(
+        incident_id=incident.pk,
+        user=bob,
+        to=Actor(contact=address.contact),
+        via="web",
+        now=now,
+    )
+    path = path_of(incident, address)
+
+    assert "Take over as Ana" in text_of(page.get(path))
+    page.post(path)
+
+    assert reread(incident).holder == "Ana"
