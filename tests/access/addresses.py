@@ -241,7 +241,10 @@ DECLARED: dict[str, Asks] = {
     **{f"first-steps/{name}/": act(FIRST_STEPS) for name in ("watch", "tell", "end")},
     # Anybody's
     # Programs, which prove themselves.
-    **{route: act(PROVEN) for route in ("hooks/slack/actions", "hooks/twilio/voice")},
+    **{
+        route: act(PROVEN)
+        for route in ("hooks/slack/actions", "hooks/twilio/sms", "hooks/twilio/voice")
+    },
     "a/<str:token>": form(ANYBODY, parts={"token": "t"}, may_be_missing=True),
     "ping/<str:ping_key>": form(ANYBODY, parts={"ping_key": "k"}, may_be_missing=True),
     "ping/<str:ping_key>/": form(ANYBODY, parts={"ping_key": "k"}, may_be_missing=True),

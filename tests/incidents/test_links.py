@@ -79,9 +79,11 @@ def test_looking_changes_nothing(page: Client, now: datetime):
 def test_button_acknowledges_as_the_person_by_link(page: Client, now: datetime):
     incident, address = make_paged(now=now)
 
-    answer = page.post(path_of(incident, address))
+    path = path_of(incident, address)
 
-    assert (answer.status_code, answer["Location"]) == (303, path_of(incident, address))
+    answer = page.post(path)
+
+    assert (answer.status_code, answer["Location"]) == (303, path)
     taken = reread(incident)
     assert taken.status == Incident.Status.ACKNOWLEDGED
     assert (taken.holder, taken.acknowledged_by_contact) == ("Ana", address.contact)
