@@ -112,17 +112,20 @@ def raise_to(
     occasion: Occasion,
     now: datetime,
     is_known: bool,
+    is_back: bool,
 ) -> None:
     """Let a more urgent policy take over.
 
     `is_known`: who was told of it lately is not told again, and unless somebody else is
-    told the climb goes on where it was. So a priority that goes up and down can't keep
-    the later steps from coming.
+    told the climb goes on where it was. It does so too when the incident has been as
+    urgent before (`is_back`): a priority that goes up and down can't keep the later
+    steps from coming.
     """
     incident.policy = escalation.snapshot(policy)
     fresh = Progress(began_at=now)
     progress = fresh
-    if is_known and incident.status == Incident.Status.TRIGGERED:
+    is_climbing = incident.status == Incident.Status.TRIGGERED
+    if is_climbing and (is_known or is_back):
         progress = Progress(began_at=progress_of(incident).began_at)
     steps = planning.due(policy=policy, progress=progress, now=now)
     is_told = _page(
@@ -133,7 +136,7 @@ def raise_to(
         now=now,
         is_only_untold=is_known,
     )
-    if is_told:
+    if is_told and not (is_climbing and is_back):
         progress = fresh
     _keep(
         incident,

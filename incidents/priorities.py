@@ -185,4 +185,14 @@ def _raise(*, incident: Incident, policy: Policy, old: str, now: datetime) -> No
         now=now,
         is_known=incident.paged_at is not None
         and now - incident.paged_at < escalation.RECENTLY_TOLD,
+        is_back=_was_as_urgent(incident, now),
     )
+
+
+def _was_as_urgent(incident: Incident, now: datetime) -> bool:
+    """Whether it was lowered from its present priority, or a higher one, lately."""
+    return incident.events.filter(
+        kind=IncidentEvent.Kind.PRIORITY_CHANGED,
+        at__gt=now - 2 * escalation.RECENTLY_TOLD,
+        data__from__lte=incident.priority,
+    ).exists()

@@ -55,6 +55,7 @@ class IncidentSerializer(StrictModelSerializer):
             "started_at",
             "opened_at",
             "response_due_at",
+            "response_missed_at",
             "acknowledged_at",
             "acknowledged_by",
             "resolved_at",
@@ -62,6 +63,11 @@ class IncidentSerializer(StrictModelSerializer):
             "snoozed_until",
             "is_flapping",
             "is_untold",
+            "has_empty_step",
+            "is_drill",
+            "short_code",
+            "ack_expires_at",
+            "next_escalation_at",
         ]
         read_only_fields = fields
 
@@ -176,6 +182,7 @@ class IncidentResource(Resource):
         "retrieve": _READ,
         "acknowledge": _ACT,
         "unacknowledge": _ACT,
+        "escalate": _ACT,
         "resolve": _ACT,
         "snooze": _ACT,
         "change_priority": _ACT,
@@ -204,6 +211,12 @@ class IncidentResource(Resource):
     def unacknowledge(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
         """Give an incident back: it pages again at once."""
         services.unacknowledge(incident_id=id, **acting_as(request))
+        return self.answer(self.one(id))
+
+    @extend_schema(request=None)
+    def escalate(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
+        """Page the next step now. Whoever has the incident gives it back by that."""
+        services.escalate_now(incident_id=id, **acting_as(request))
         return self.answer(self.one(id))
 
     @extend_schema(request=ResolveSerializer)

@@ -10,6 +10,11 @@ from incidents.api.incidents import (
     TimelineResource,
 )
 from incidents.api.numbers import NumbersResource
+from incidents.api.policies import (
+    PolicyResource,
+    ServicePolicyResource,
+    TeamResource,
+)
 from incidents.api.priorities import PriorityRuleResource
 from incidents.api.services import ServiceResource
 from t4g_portal.lib.api.urls import resource
@@ -22,6 +27,7 @@ urlpatterns = [
         acts={
             "acknowledge": "post acknowledge",
             "unacknowledge": "post unacknowledge",
+            "escalate": "post escalate",
             "resolve": "post resolve",
             "snooze": "post snooze",
             "priority": "post change_priority",
@@ -36,4 +42,7 @@ urlpatterns = [
     ),
     path("numbers/", NumbersResource.as_view({"get": "read"})),
     *resource("priority-rules/", PriorityRuleResource),
+    *resource("escalation-policies/", PolicyResource),
+    *resource("teams/", TeamResource),
+    *resource("service-policies/", ServicePolicyResource),
 ]

@@ -21,11 +21,14 @@ from django.urls.resolvers import URLPattern, URLResolver
 from incidents.models import (
     Absence,
     ActionItem,
+    EscalationPolicy,
     Incident,
     Override,
     PriorityRule,
     Service,
+    ServicePolicy,
     SwapRequest,
+    Team,
 )
 from monitors.models import MaintenanceWindow, Monitor, Series, Threshold
 from notifications.models import (
@@ -224,13 +227,30 @@ DECLARED: dict[str, Asks] = {
         f"api/v1/incidents/<number:id>/{name}/": act(
             "incidents.change_incident", on=Incident
         )
-        for name in ("acknowledge", "unacknowledge", "resolve", "snooze", "priority")
+        for name in (
+            "acknowledge",
+            "unacknowledge",
+            "escalate",
+            "resolve",
+            "snooze",
+            "priority",
+        )
     },
     "api/v1/incidents/<number:id>/timeline/": api(
         "incidents.view_incident", "incidents.change_incident", on=Incident
     ),
     "api/v1/incidents/<number:id>/alerts/": api("incidents.view_alert", on=Incident),
     "api/v1/numbers/": api("incidents.view_incident"),
+    **_api_of(EscalationPolicy, "escalation-policies"),
+    **_api_of(Team, "teams"),
+    "api/v1/service-policies/": api(
+        "incidents.view_servicepolicy", "incidents.add_servicepolicy"
+    ),
+    "api/v1/service-policies/<number:id>/": api(
+        "incidents.view_servicepolicy",
+        delete="incidents.delete_servicepolicy",
+        on=ServicePolicy,
+    ),
     "api/v1/priority-rules/": api("incidents.view_priorityrule"),
     "api/v1/priority-rules/<number:id>/": api(
         "incidents.view_priorityrule", on=PriorityRule

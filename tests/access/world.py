@@ -21,6 +21,7 @@ from incidents.models import (
     OnCallRecord,
     Postmortem,
     PriorityRule,
+    ServicePolicy,
     SwapRequest,
     Team,
 )
@@ -101,6 +102,11 @@ def make_world(*, now: datetime) -> World:
         ),
         PriorityRule.objects.first(),
         EscalationPolicy.objects.first(),
+        ServicePolicy.objects.create(
+            service=incident.service,
+            priority="p1",
+            policy=EscalationPolicy.objects.earliest("pk"),
+        ),
         Team.objects.create(name="Backend team"),
         monitor,
         ControlTarget.objects.create(host="127.0.0.1", port=9),

@@ -1,0 +1,187 @@
+"""Random policies, random acts, two engines: no page lost, none after, none doubled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from incidents import intake, services
+from incidents.advancing import advance_due
+from incidents.models import Incident, IncidentEvent, PriorityRule
+from notifications.models import Notification
+from tests.factories import make_channel, make_policy, make_service, make_user
+from tests.incidents.making import deliver, refuse, reread
+
+pytestmark = pytest.mark.django_db
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+_steps = st.lists(
+    st.fixed_dictionaries(
+        {
+            "after_s": st.sampled_from((0, 120, 300, 600)),
+            "repeat_s": st.sampled_from((0, 60, 180, 300)),
+            "repeat_limit": st.sampled_from((0, 0, 1, 3)),
+            "channels": st.sets(st.integers(0, 3), max_size=2),
+        }
+    ),
+    max_size=4,
+)
+_acts = st.lists(
+    st.sampled_from(
+        (
+            "tick",
+            "tick",
+            "tick",
+            "deliver",
+            "refuse",
+            "acknowledge",
+            "unacknowledge",
+            "snooze",
+            "escalate",
+            "raise",
+            "lower",
+            "recover",
+            "fail",
+        )
+    ),
+    max_size=16,
+)
+
+
+class Portal:
+    """One incident's story, minute by minute."""
+
+    def __init__(self, policies: list[Any], usable: set[int], expires: int) -> None:
+        channels = [make_channel(is_enabled=n in usable) for n in range(4)]
+        for priority, steps in zip(("p0", "p1"), policies, strict=True):
+            rows = [
+                {**step, "channels": [channels[n] for n in step["channels"]]}
+                for step in steps
+            ]
+            PriorityRule.objects.create(
+                priority=priority,
+                response_s=300,
+                policy=make_policy(*rows, name=priority, ack_expires_s=expires),
+            )
+        self.user, self.service, self.now = make_user(), make_service(), START
+        self.incident = self.fire("p0").incident
+
+    def fire(self, priority: str) -> Any:
+        return intake.trigger(
+            dedup_key="k",
+            service=self.service,
+            title="Shop is down",
+            priority=priority,
+            started_at=self.now,
+            now=self.now,
+        )
+
+    def do(self, act: str) -> None:
+        values: dict[str, Any] = {
+            "incident_id": self.incident.pk,
+            "user": self.user,
+            "via": "web",
+            "now": self.now,
+        }
+        try:
+            match act:
+                case "deliver":
+                    deliver(now=self.now)
+                case "refuse":
+                    refuse(now=self.now)
+                case "acknowledge":
+                    services.acknowledge(**values)
+                case "unacknowledge":
+                    services.unacknowledge(**values)
+                case "snooze":
+                    services.snooze(**values, until=self.now + 5 * MINUTE)
+                case "escalate":
+                    services.escalate_now(**values)
+                case "raise" | "lower" if reread(self.incident).is_open:
+                    self.fire("p0" if act == "raise" else "p1")
+                case "recover":
+                    intake.resolve(dedup_key="k", now=self.now)
+                case "fail":
+                    self.incident = self.fire("p0").incident
+        except services.UnableToAct:
+            return
+
+    def tick(self) -> None:
+        """Two engines in a row: what the first has done, the second finds done."""
+        advance_due(now=self.now)
+        before = self.pages().count()
+        advance_due(now=self.now)
+        assert self.pages().count() == before
+
+    @property
+    def subject(self) -> str:
+        return f"incident:{self.incident.pk}"
+
+    def pages(self, **values: Any) -> Any:
+        return Notification.objects.filter(
+            subject_key=self.subject, purpose="page", **values
+        )
+
+    def check(self, *, is_ticked: bool = False) -> None:
+        """What must hold after every act and every tick."""
+        incident = reread(self.incident)
+        is_quiet = incident.status != Incident.Status.TRIGGERED or (
+            incident.snoozed_until is not None and incident.snoozed_until > self.now
+        )
+        waiting = self.pages(status="queued")
+        if is_quiet and incident.status != Incident.Status.ACKNOWLEDGED:
+            assert not waiting.exists()
+        if incident.status == Incident.Status.ACKNOWLEDGED:
+            # A raise after the acknowledgement tells once who does not know yet.
+            reasons = set(
+                IncidentEvent.objects.filter(
+                    incident=incident, kind="notified", at__gte=incident.acknowledged_at
+                ).values_list("data__reason", flat=True)
+            )
+            assert not waiting.exists() or "raised" in reasons
+        keys = [
+            key.rsplit(":", 2)[1:]
+            for key in self.pages().values_list("idempotency_key", flat=True)
+        ]
+        assert max(Counter(map(tuple, keys)).values(), default=1) == 1
+        if incident.status == Incident.Status.TRIGGERED and not is_quiet:
+            alive = self.pages(status__in=["queued", "sending", "sent"]).exists()
+            # Somebody knows, or will be looked for.
+            assert alive or incident.next_escalation_at is not None
+            due_at = incident.next_escalation_at
+            # What is due has been done: nothing waits for a tick that has been.
+            assert not is_ticked or due_at is None or due_at > self.now
+
+
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    policies=st.tuples(_steps, _steps),
+    usable=st.sets(st.integers(0, 3)),
+    expires=st.sampled_from((0, 300)),
+    acts=_acts,
+)
+def test_no_page_is_lost_none_follows_an_acknowledgement_and_none_is_doubled(
+    policies, usable, expires, acts
+):
+    with transaction.atomic():
+        portal = Portal(list(policies), usable, expires)
+        portal.check()
+        for act in acts:
+            portal.do(act)
+            portal.check()
+            portal.now += MINUTE
+            portal.tick()
+            portal.check(is_ticked=True)
+        transaction.set_rollback(True)
