@@ -68,6 +68,7 @@ class IncidentSerializer(StrictModelSerializer):
             "short_code",
             "ack_expires_at",
             "next_escalation_at",
+            "merged_into",
         ]
         read_only_fields = fields
 

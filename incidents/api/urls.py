@@ -17,7 +17,22 @@ from incidents.api.policies import (
 )
 from incidents.api.priorities import PriorityRuleResource
 from incidents.api.services import ServiceResource
+from incidents.api.together import (
+    ActionItemResource,
+    IncidentRoleResource,
+    PostmortemResource,
+    TogetherResource,
+)
 from t4g_portal.lib.api.urls import resource
+
+_TOGETHER = {
+    "hand-over": "ask",
+    "hand-over/accept": "accept",
+    "hand-over/decline": "decline",
+    "hand-over/withdraw": "withdraw",
+    "merge": "merge",
+    "role": "give_role",
+}
 
 urlpatterns = [
     *resource("services/", ServiceResource),
@@ -40,6 +55,27 @@ urlpatterns = [
     path(
         "incidents/<number:id>/alerts/", IncidentAlertResource.as_view({"get": "list"})
     ),
+    *[
+        path(f"incidents/<number:id>/{name}/", TogetherResource.as_view({"post": act}))
+        for name, act in _TOGETHER.items()
+    ],
+    path("incidents/<number:id>/roles/", IncidentRoleResource.as_view({"get": "list"})),
+    path(
+        "incidents/<number:id>/postmortem/",
+        PostmortemResource.as_view({"get": "retrieve", "patch": "write"}),
+    ),
+    *[
+        path(
+            f"incidents/<number:id>/postmortem/{name}/",
+            PostmortemResource.as_view({"post": name}),
+        )
+        for name in ("finish", "waive", "reopen")
+    ],
+    path(
+        "incidents/<number:id>/action-items/",
+        ActionItemResource.as_view({"post": "add"}),
+    ),
+    *resource("action-items/", ActionItemResource),
     path("numbers/", NumbersResource.as_view({"get": "read"})),
     *resource("priority-rules/", PriorityRuleResource),
     *resource("escalation-policies/", PolicyResource),

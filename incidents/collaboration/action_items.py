@@ -14,6 +14,8 @@ from incidents.models import ActionItem, Incident, IncidentEvent
 from incidents.people import Actor
 
 MAX_TEXT = 300
+# Whatever lies outside was mistyped.
+FIRST_YEAR, LAST_YEAR = 2000, 2199
 
 Status = ActionItem.Status
 
@@ -38,6 +40,7 @@ def add(
     """
     actor = people.whole(Actor(user))
     text = _checked(text)
+    _check_day(due_on)
     with transaction.atomic():
         incident = Incident.objects.get(pk=incident_id)
         item = ActionItem(
@@ -69,6 +72,7 @@ def change(
         if text is not None:
             item.text = _checked(text)
         if due_on is not None and due_on != item.due_on:
+            _check_day(due_on)
             item.due_on = due_on
             item.reminded_on = None
         if owner is not None:
@@ -121,6 +125,11 @@ def _checked(text: str) -> str:
             % {"length": len(text), "limit": MAX_TEXT}
         )
     return text
+
+
+def _check_day(day: date) -> None:
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise UnableToSaveItem(_("Choose a day of this century or the next."))
 
 
 def _own(item: ActionItem, owner: Actor) -> None:

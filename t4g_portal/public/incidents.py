@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import gettext as _
 
 from incidents.models import Alert, Incident
@@ -21,6 +21,15 @@ MAX_OPEN = 30
 MAX_RECENT = 30
 A_PAGE = 30
 RECENT = timedelta(days=14)
+
+# What was merged into an incident of another service lasts as long as that one.
+_RESOLVED = Incident.Status.RESOLVED
+_IS_OVER = Q(status=_RESOLVED) & (
+    Q(merged_into__isnull=True) | Q(merged_into__status=_RESOLVED)
+)
+_GOES_ON = ~Q(status=_RESOLVED) | (
+    Q(merged_into__isnull=False) & ~Q(merged_into__status=_RESOLVED)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ class PublicIncident:
 
 def current() -> list[PublicIncident]:
     """Return what is open, the newest first; one query."""
-    rows = _shown().open().order_by("-started_at", "-pk")
+    rows = _shown().filter(_GOES_ON).order_by("-started_at", "-pk")
     return [_public(row) for row in rows[:MAX_OPEN]]
 
 
@@ -76,9 +85,7 @@ def past_page(*, number: str | int) -> tuple[Page[Incident], list[PublicIncident
 
 
 def _past() -> IncidentQuerySet:
-    return (
-        _shown().filter(status=Incident.Status.RESOLVED).order_by("-started_at", "-pk")
-    )
+    return _shown().filter(_IS_OVER).order_by("-started_at", "-pk")
 
 
 def _shown() -> IncidentQuerySet:
@@ -86,7 +93,9 @@ def _shown() -> IncidentQuerySet:
     alerts = Alert.objects.filter(incident=OuterRef("pk"))
     return (
         Incident.objects.public()
-        .select_related("service")
+        # Merged into one of the same service, it is told there.
+        .exclude(merged_into__service=F("service"))
+        .select_related("service", "merged_into")
         .annotate(
             has_down=Exists(down_alerts.among(alerts)),
             is_of_monitors=Exists(alerts.filter(source__startswith="monitor:")),
@@ -96,11 +105,12 @@ def _shown() -> IncidentQuerySet:
 
 def _public(incident: Incident) -> PublicIncident:
     status = Status.DOWN if _is_outage(incident) else Status.DEGRADED
+    ended_at = (incident.merged_into or incident).resolved_at
     moments = (
         incident.opened_at,
         incident.acknowledged_at,
         incident.public_message_at,
-        incident.resolved_at,
+        ended_at,
     )
     return PublicIncident(
         number=incident.pk,
@@ -113,7 +123,7 @@ def _public(incident: Incident) -> PublicIncident:
         message_at=incident.public_message_at if incident.public_message else None,
         started_at=incident.started_at,
         opened_at=incident.opened_at,
-        ended_at=incident.resolved_at,
+        ended_at=ended_at,
         updated_at=max(moment for moment in moments if moment is not None),
     )
 
@@ -126,6 +136,7 @@ def _is_outage(incident: Incident) -> bool:
 
 
 def _state(incident: Incident) -> str:
+    incident = incident.merged_into or incident
     if incident.resolved_at is not None:
         return _("Resolved")
     if incident.status == Incident.Status.ACKNOWLEDGED:

@@ -236,6 +236,36 @@ DECLARED: dict[str, Asks] = {
             "priority",
         )
     },
+    **{
+        f"api/v1/incidents/<number:id>/{name}/": act(
+            "incidents.change_incident", on=Incident
+        )
+        for name in (
+            "hand-over",
+            "hand-over/accept",
+            "hand-over/decline",
+            "hand-over/withdraw",
+            "merge",
+            "role",
+        )
+    },
+    "api/v1/incidents/<number:id>/roles/": api("incidents.view_incident", on=Incident),
+    "api/v1/incidents/<number:id>/postmortem/": api(
+        "incidents.view_postmortem", patch="incidents.change_postmortem", on=Incident
+    ),
+    **{
+        f"api/v1/incidents/<number:id>/postmortem/{name}/": act(
+            "incidents.change_postmortem", on=Incident
+        )
+        for name in ("finish", "waive", "reopen")
+    },
+    "api/v1/incidents/<number:id>/action-items/": act(
+        "incidents.add_actionitem", on=Incident
+    ),
+    "api/v1/action-items/": api("incidents.view_actionitem"),
+    "api/v1/action-items/<number:id>/": api(
+        "incidents.view_actionitem", patch="incidents.change_actionitem", on=ActionItem
+    ),
     "api/v1/incidents/<number:id>/timeline/": api(
         "incidents.view_incident", "incidents.change_incident", on=Incident
     ),

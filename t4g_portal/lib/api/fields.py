@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -135,6 +135,18 @@ class Moment(serializers.DateTimeField):
 
     def to_representation(self, value: Any) -> Any:
         return write_moment(value)
+
+
+class Day(serializers.DateField):
+    """A day (RFC 3339, full-date), without a zone."""
+
+    default_error_messages = {"invalid": _("Write a day, such as 2026-03-31.")}
+
+    def to_internal_value(self, value: Any) -> date:
+        if not isinstance(value, str):
+            self.fail("invalid", format="RFC 3339")
+        day: date = super().to_internal_value(value)
+        return day
 
 
 class Texts(serializers.ListField):

@@ -75,6 +75,7 @@ class StrictModelSerializer(_Strict, serializers.ModelSerializer):  # type: igno
         models.FloatField: fields.Number,
         models.BooleanField: fields.Flag,
         models.DateTimeField: fields.Moment,
+        models.DateField: fields.Day,
     }
     serializer_choice_field = fields.Choice
     serializer_related_field = fields.Ids
@@ -104,6 +105,8 @@ def _getter(field: Any) -> Getter:
         return _unless_none(read, one)
     if isinstance(field, serializers.DateTimeField):
         return _unless_none(read, fields.write_moment)
+    if isinstance(field, serializers.DateField):
+        return _unless_none(read, lambda day: day.isoformat())
     return read
 
 
