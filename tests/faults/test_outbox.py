@@ -56,10 +56,12 @@ def dies_at(point: str) -> None:
     assert ended.returncode == -signal.SIGKILL
 
 
-def page_of(heard: Receiver, **values: Any) -> tuple[Incident, Notification]:
-    """A P0 whose page waits in the outbox."""
+def page_of(
+    heard: Receiver, *, age: timedelta = timedelta(seconds=1), **values: Any
+) -> tuple[Incident, Notification]:
+    """A P0 whose page waits in the outbox; after five minutes it is paged again."""
     make_priority_rules(make_webhook_channel(heard.url))
-    incident = make_incident(now=timezone.now() - timedelta(seconds=1), **values)
+    incident = make_incident(now=timezone.now() - age, **values)
     (page,) = outbox("page")
     return incident, page
 
@@ -123,29 +125,21 @@ def test_nothing_leaves_after_an_acknowledgement_whoever_died_before(
     assert page.status == Status.CANCELLED
 
 
-def make_due(*incidents: Incident) -> None:
-    Incident.objects.filter(pk__in=[row.pk for row in incidents]).update(
-        next_escalation_at=timezone.now() - timedelta(seconds=1)
-    )
-
-
 def test_engine_that_dies_within_a_step_has_not_taken_it(receiver):
-    incident, _page = page_of(receiver)
-    make_due(incident)
+    incident, _page = page_of(receiver, age=6 * MINUTE)
 
     dies_at("stepping")
     assert len(outbox("page")) == 1
-    advance_due(now=timezone.now() + 6 * MINUTE)
-    advance_due(now=timezone.now() + 6 * MINUTE)
+    advance_due(now=timezone.now())
+    advance_due(now=timezone.now())
 
     assert [row.idempotency_key.split(":")[3] for row in outbox("page")] == ["0", "1"]
     assert reread(incident).escalation_count == 2
 
 
 def test_engine_that_dies_between_two_incidents_takes_each_step_once(receiver):
-    one, _page = page_of(receiver)
-    other = make_incident(now=timezone.now() - timedelta(seconds=1))
-    make_due(one, other)
+    one, _page = page_of(receiver, age=6 * MINUTE)
+    other = make_incident(now=timezone.now() - 6 * MINUTE)
 
     dies_at("stepped")
     taken = sum(reread(row).escalation_count == 2 for row in (one, other))
