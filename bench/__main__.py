@@ -6,7 +6,16 @@ import os
 import sys
 from collections.abc import Callable
 
-from bench import admin_lists, api, grouping, heartbeats, pages, paging, probing
+from bench import (
+    admin_lists,
+    api,
+    grouping,
+    heartbeats,
+    outbox,
+    pages,
+    paging,
+    probing,
+)
 from bench.figures import Figure, keep, show
 
 MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
@@ -15,6 +24,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
     "saturated": probing.saturated,
     "grouping": grouping.grouping,
     "paging": paging.paging,
+    "outbox": outbox.outbox,
     "heartbeats": heartbeats.heartbeats,
     "pages": pages.pages,
     "admin-lists": admin_lists.admin_lists,

@@ -35,10 +35,11 @@ from notifications.services import send_provider_test, send_test
 
 logger = logging.getLogger(__name__)
 
-# Senders of one process. Each lane has its own, so that none can take another's.
+# Senders of one process. Each lane has its own, so that none can take another's. They
+# wait for receivers most of the time; as many as there are, are claimed in one statement.
 SLOTS: dict[int, int] = {
-    Notification.Lane.PAGING: 6,
-    Notification.Lane.NORMAL: 3,
+    Notification.Lane.PAGING: 32,
+    Notification.Lane.NORMAL: 8,
     Notification.Lane.BULK: 1,
 }
 # A round ends in time for its loop, however much is due.

@@ -71,7 +71,11 @@ def prepare(*, claim: Claim, now: datetime) -> Letter | Notification.Status | No
         if unwanted:
             return _end_unsent(claim, now, unwanted)
         refused = refusal(
-            row.channel, row.address, method=row.method, purpose=row.purpose
+            row.channel,
+            row.address,
+            method=row.method,
+            purpose=row.purpose,
+            is_leaving=True,
         )
         if refused:
             # Wanted all the same: the next way to the person is for it to find.

@@ -397,8 +397,11 @@ def refusal(
     *,
     method: str = "",
     purpose: str = "",
+    is_leaving: bool = False,
 ) -> str:
     """Say why nothing can be sent there, in words; empty when something can.
+
+    `is_leaving`: not by whom, because the sender finds that out itself.
 
     A test may go to a disabled channel, a code to an address that isn't verified, the
     test of a provider to any phone.
@@ -415,6 +418,8 @@ def refusal(
         return ""
     if purpose != CODE_PURPOSE and not address.is_verified:
         return _("The address is not verified.")
+    if is_leaving:
+        return ""
     by = method or DEFAULT_METHOD.get(address.kind, "")
     if by not in methods_of(kind=address.kind, usable=usable_methods()):
         carried = carrier(channel=None, address=address, method=method)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,9 +31,16 @@ class Account:
     sender: str = ""
     voice_sender: str = ""
 
+    @property
+    def basic_pair(self) -> str:
+        """Account and secret as HTTP's basic authentication sends them (RFC 7617)."""
+        return base64.b64encode(f"{self.account}:{self.secret}".encode()).decode()
+
     def scrub(self, text: str) -> str:
         """Return `text` without the account's secrets."""
         parts = _telling_parts(self.secret) | _telling_parts(self.second_secret)
+        if self.secret:
+            parts.add(self.basic_pair)
         for part in sorted(parts, key=len, reverse=True):
             text = text.replace(part, "•••")
         return text

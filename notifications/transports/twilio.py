@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -47,8 +46,10 @@ def request(
 ) -> api.ApiAnswer:
     """Ask for something below the account; raises TransportError for no answer."""
     base = f"{settings.TWILIO_API_URL}/2010-04-01/Accounts/{quote(account.account)}"
-    pair = base64.b64encode(f"{account.account}:{account.secret}".encode()).decode()
-    headers = {"Authorization": f"Basic {pair}", "Accept": "application/json"}
+    headers = {
+        "Authorization": f"Basic {account.basic_pair}",
+        "Accept": "application/json",
+    }
     query = ""
     if method == "GET" and form:
         query = f"?{urlencode(form)}"

@@ -22,7 +22,7 @@ from django.urls import reverse
 from monitors.models import Monitor
 from monitors.probes.base import ProbeRequest
 from notifications.delivery import deliver_due
-from notifications.models import Channel
+from notifications.models import Channel, Provider
 from notifications.transports.base import Destination
 from t4g_portal.lib.api.issuing import issue
 from t4g_portal.lib.secrets.field import encrypted_fields
@@ -303,14 +303,29 @@ class _Broken:
 
 
 @pytest.mark.parametrize("fault", ["refused", "gone", "broken"])
-@pytest.mark.parametrize("kind", ["slack", "webhook"])
+@pytest.mark.parametrize("kind", ["slack", "webhook", "sms", "apprise"])
 def test_failing_delivery_tells_none(
-    kind, fault, canaries: Canaries, monkeypatch, now, slack_url, log
+    kind, fault, canaries: Canaries, monkeypatch, now, slack_url, log, settings
 ):
     secret = canaries.plant("a channel's secret")
     base = slack_url if fault == "refused" else "http://127.0.0.1:9"
     if kind == "slack":
         values = {"address": "", "secret": f"{base}/services/T0/{secret}"}
+    elif kind == "apprise":
+        settings.APPRISE_SCHEMES = ["ntfy"]
+        host = base.removeprefix("http://")
+        values = {"address": "", "secret": f"ntfy://{host}/{secret}?mode=private"}
+    elif kind == "sms":
+        settings.TWILIO_API_URL = base
+        Provider.objects.create(
+            name="Twilio",
+            kind="twilio",
+            account=f"AC{'0' * 32}",
+            secret=secret,
+            sender="+33757000000",
+            is_enabled=True,
+        )
+        values = {"address": "+33612345678"}
     else:
         signing = base64.b64encode(secret.encode()).decode()
         canaries.plant("a signing secret", signing)
@@ -320,9 +335,13 @@ def test_failing_delivery_tells_none(
         from notifications.transports.registry import transport_for
 
         def broken(self: Any, *, destination: Destination, **kwargs: Any) -> Any:
-            raise RuntimeError(f"broken at {destination.secret} of {destination!r}")
+            secret = destination.account.secret if destination.account else ""
+            raise RuntimeError(
+                f"broken at {destination.secret or secret} of {destination!r}"
+            )
 
-        monkeypatch.setattr(type(transport_for(kind)), "send", broken)
+        transport = transport_for(kind, "twilio" if kind == "sms" else "")
+        monkeypatch.setattr(type(transport), "send", broken)
     make_notification(now=now, channel=channel)
 
     deliver_due(now=now)
