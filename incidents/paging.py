@@ -429,15 +429,7 @@ def _note_empties(*, incident: Incident, now: datetime, page: Page) -> None:
 
 
 def _misses(misses: Iterable[expanding.Miss]) -> list[dict[str, str]]:
-    return [
-        {
-            "target": miss.target,
-            "name": miss.name,
-            "trouble": miss.trouble,
-            "via": miss.via,
-        }
-        for miss in misses
-    ]
+    return [miss.facts for miss in misses]
 
 
 def _keep(incident: Incident, progress: Progress) -> None:

@@ -148,8 +148,8 @@ def _untold(data: dict[str, Any]) -> str:
 
 
 def _empty_step(data: dict[str, Any]) -> str:
-    said = str(_RESORTS[data["resort"]]) % {"step": data["step"]}
-    troubles = [_miss(miss) for miss in data["misses"]]
+    said = resort_sentence(step=data["step"], resort=data["resort"])
+    troubles = [miss_sentence(miss=miss) for miss in data["misses"]]
     if not troubles:
         return said
     return _("%(said)s (%(why)s)") % {"said": said, "why": "; ".join(troubles)}
@@ -163,7 +163,13 @@ _RESORTS = {
 }
 
 
-def _miss(miss: dict[str, str]) -> str:
+def resort_sentence(*, step: int, resort: str) -> str:
+    """Say who is told in place of a step (counted from 1) that reaches nobody."""
+    return str(_RESORTS[resort]) % {"step": step}
+
+
+def miss_sentence(*, miss: dict[str, str]) -> str:
+    """Say why something reaches nobody; `miss`: the facts of an `expanding.Miss`."""
     words = {"name": miss["name"], "via": miss["via"]}
     trouble = _TROUBLES[miss["trouble"]]
     if miss["via"]:

@@ -10,7 +10,14 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from monitors import validation
-from monitors.models import Assertion, MaintenanceWindow, Monitor, Threshold
+from monitors.drills.plans import plan_faults
+from monitors.models import (
+    Assertion,
+    DrillPlan,
+    MaintenanceWindow,
+    Monitor,
+    Threshold,
+)
 from monitors.probes import registry
 from monitors.probes.base import AssertionSpec, UnableToParse
 from t4g_portal.lib import editing
@@ -153,6 +160,29 @@ def delete_window(*, window_id: int, expected: str | None = None) -> None:
     """Delete a window; what it kept quiet is judged again at once."""
     rows = MaintenanceWindow.objects.all()
     editing.delete(rows=rows, pk=window_id, expected=expected)
+
+
+def create_drill_plan(*, values: Values) -> DrillPlan:
+    """Store a new plan of drills; raises UnableToSave."""
+    return editing.create(model=DrillPlan, values=values, check=plan_faults)
+
+
+def change_drill_plan(
+    *, plan_id: int, values: Values, expected: str | None = None
+) -> DrillPlan:
+    """Change a plan; raises UnableToSave, ChangedMeanwhile, DoesNotExist."""
+    return editing.change(
+        rows=DrillPlan.objects.all(),
+        pk=plan_id,
+        values=values,
+        check=plan_faults,
+        expected=expected,
+    )
+
+
+def delete_drill_plan(*, plan_id: int, expected: str | None = None) -> None:
+    """Delete a plan; the drills that it ran stay."""
+    editing.delete(rows=DrillPlan.objects.all(), pk=plan_id, expected=expected)
 
 
 def _monitors() -> QuerySet[Monitor]:

@@ -9,6 +9,7 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 
 from monitors import probing, watching
+from monitors.drills import plans, running
 from monitors.history import retention, rollups
 from monitors.thresholds import rounds
 from t4g_portal.lib.loops import run_cycle
@@ -46,6 +47,17 @@ def judge(**_: Any) -> None:
         bound_s=60,
         cycle=lambda now: rounds.judge_all(now=now),
     )
+
+
+@shared_task(name="monitors.tasks.drill")
+def drill(**_: Any) -> None:
+    """Start the drills that are due, end those that are over."""
+
+    def cycle(now: datetime) -> None:
+        plans.start_due(now=now)
+        running.advance(now=now)
+
+    run_cycle(name="monitors.drill", bound_s=60, cycle=cycle)
 
 
 @shared_task(name="monitors.tasks.roll_up")

@@ -35,6 +35,7 @@ EXPECTED_LOOPS: Mapping[str, int] = MappingProxyType(
         "notifications.deliver": 30,
         "notifications.ask": 120,
         "incidents.advance": 60,
+        "monitors.drill": 60,
         "incidents.audit": 300,
         "incidents.on_call": 300,
         "incidents.import_calendars": 2700,

@@ -269,6 +269,7 @@ CELERY_BEAT_SCHEDULE = {
         "incidents.tasks.publish_shifts", 300.0, "housekeeping"
     ),
     "incidents.remind": _tick("incidents.tasks.remind", 600.0, "housekeeping"),
+    "monitors.drill": _tick("monitors.tasks.drill", 5.0, "paging"),
     "monitors.roll_up": _tick("monitors.tasks.roll_up", 60.0, "housekeeping"),
     "monitors.keep_house": _tick("monitors.tasks.keep_house", 3600.0, "housekeeping"),
     "notifications.keep_house": _tick(

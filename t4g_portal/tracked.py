@@ -15,6 +15,7 @@ from incidents.models import (
 from monitors.models import (
     Assertion,
     ControlTarget,
+    DrillPlan,
     MaintenanceWindow,
     Monitor,
     Threshold,
@@ -38,6 +39,7 @@ def track_configuration() -> None:
     track(Threshold)
     track(MaintenanceWindow)
     track(ControlTarget)
+    track(DrillPlan)
     track(Contact)
     track(Address, part_of="contact")
     track(PersonalRule, part_of="contact")

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from incidents import simulator_views
 from incidents.oncall import feed_views
 from t4g_portal import views
 from t4g_portal.trust import csp_reports, signing_in
@@ -20,7 +21,9 @@ urlpatterns = [
     path("", include("monitors.urls")),
     path("", include("incidents.inbound.urls")),
     path("", include("notifications.inbound.urls")),
+    path("drills/", include("monitors.drills.urls")),
     path("incidents/", include("incidents.urls")),
+    path("simulator/", simulator_views.simulator_page, name="simulator"),
     path("on-call/", include("incidents.oncall.urls")),
     path("feeds/on-call/<str:token>.ics", feed_views.feed, name="on-call-feed"),
     path("me/", include("notifications.urls")),

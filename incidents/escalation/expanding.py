@@ -135,6 +135,16 @@ class Miss:
     trouble: Trouble
     via: str = ""
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the timeline keeps of it."""
+        return {
+            "target": self.target,
+            "name": self.name,
+            "trouble": self.trouble,
+            "via": self.via,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Reached:

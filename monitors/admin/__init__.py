@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from monitors.admin import monitor, records, threshold, windows
+from monitors.admin import drills, monitor, records, threshold, windows
 
-__all__ = ["monitor", "records", "threshold", "windows"]
+__all__ = ["drills", "monitor", "records", "threshold", "windows"]

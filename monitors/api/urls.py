@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from monitors.api.drills import DrillPlanResource, DrillResource
 from monitors.api.monitors import MonitorResource
 from monitors.api.records import IntervalResource, ResultResource
 from monitors.api.series import SeriesResource
@@ -29,6 +30,12 @@ urlpatterns = [
     *resource(
         "maintenance-windows/", WindowResource, acts={"occurrences": "get occurrences"}
     ),
+    *resource(
+        "drills/",
+        DrillResource,
+        acts={"report": "get report", "stop": "post stop", "sign": "post sign"},
+    ),
+    *resource("drill-plans/", DrillPlanResource),
     path("series/samples/", SeriesResource.as_view({"post": "record"})),
     *resource("series/", SeriesResource, acts={"samples": "get samples"}),
 ]

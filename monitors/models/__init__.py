@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monitors.models.drill import Drill, DrillPlan
 from monitors.models.heartbeat import HeartbeatPing
 from monitors.models.location import ControlTarget, LocationState
 from monitors.models.maintenance import MaintenanceWindow
@@ -15,6 +16,8 @@ __all__ = [
     "Assertion",
     "CheckResult",
     "ControlTarget",
+    "Drill",
+    "DrillPlan",
     "HeartbeatPing",
     "HourlyRollup",
     "LocationState",

@@ -30,7 +30,14 @@ from incidents.models import (
     SwapRequest,
     Team,
 )
-from monitors.models import MaintenanceWindow, Monitor, Series, Threshold
+from monitors.models import (
+    Drill,
+    DrillPlan,
+    MaintenanceWindow,
+    Monitor,
+    Series,
+    Threshold,
+)
 from notifications.models import (
     Address,
     Channel,
@@ -192,6 +199,12 @@ DECLARED: dict[str, Asks] = {
     "incidents/actions/<int:pk>/set/": act(
         "incidents.change_actionitem", on=ActionItem
     ),
+    "simulator/": page("incidents.view_escalationpolicy"),
+    "drills/": page("monitors.view_drill"),
+    "drills/start/": act("monitors.run_drill"),
+    "drills/<int:pk>/": page("monitors.view_drill", on=Drill),
+    "drills/<int:pk>/stop/": act("monitors.run_drill", on=Drill),
+    "drills/<int:pk>/sign/": act("monitors.change_drill", on=Drill),
     # The API
     "api/v1/schema/": page(MEMBER),
     "api/docs/": page(MEMBER),
@@ -217,6 +230,12 @@ DECLARED: dict[str, Asks] = {
     "api/v1/maintenance-windows/<number:id>/occurrences/": api(
         "monitors.view_maintenancewindow", on=MaintenanceWindow
     ),
+    "api/v1/drills/": api("monitors.view_drill", "monitors.run_drill"),
+    "api/v1/drills/<number:id>/": api("monitors.view_drill", on=Drill),
+    "api/v1/drills/<number:id>/report/": api("monitors.view_drill", on=Drill),
+    "api/v1/drills/<number:id>/stop/": act("monitors.run_drill", on=Drill),
+    "api/v1/drills/<number:id>/sign/": act("monitors.change_drill", on=Drill),
+    **_api_of(DrillPlan, "drill-plans"),
     "api/v1/series/samples/": act("monitors.add_series"),
     "api/v1/series/": api("monitors.view_series"),
     "api/v1/series/<number:id>/": api("monitors.view_series", on=Series),
@@ -385,6 +404,7 @@ ENGINE_OWNED = {
     "incidents.postmortem",
     "incidents.actionitem",
     "incidents.auditfinding",
+    "monitors.drill",
     "monitors.series",
     "monitors.statusinterval",
     "monitors.resultdetail",
@@ -413,6 +433,9 @@ ACTIONS: dict[str, dict[str, str]] = {
     ),
     "monitors.controltarget": dict.fromkeys(
         ("enable", "disable"), "monitors.change_controltarget"
+    ),
+    "monitors.drillplan": dict.fromkeys(
+        ("enable", "disable"), "monitors.change_drillplan"
     ),
     "notifications.channel": dict.fromkeys(
         ("enable", "disable"), "notifications.change_channel"

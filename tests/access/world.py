@@ -26,8 +26,10 @@ from incidents.models import (
     Team,
 )
 from incidents.oncall import recording
+from monitors.drills import running
 from monitors.models import (
     ControlTarget,
+    DrillPlan,
     HeartbeatPing,
     LocationState,
     MaintenanceWindow,
@@ -112,6 +114,8 @@ def make_world(*, now: datetime) -> World:
         ControlTarget.objects.create(host="127.0.0.1", port=9),
         threshold,
         ThresholdState.objects.create(threshold=threshold, monitor=monitor, since=now),
+        DrillPlan.objects.create(name="Weekly", monitor=monitor, schedule="0 10 * * 1"),
+        running.start(monitor=monitor, priority="p0", now=now, user=user),
         MaintenanceWindow.objects.create(name="Night", starts_at=now, duration_s=60),
         Series.objects.create(name="cpu", source="test", created_at=now),
         StatusInterval.objects.create(monitor=monitor, status="up", started_at=now),

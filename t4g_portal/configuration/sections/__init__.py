@@ -14,6 +14,7 @@ from t4g_portal.configuration.sections.incidents import (
 )
 from t4g_portal.configuration.sections.monitors import (
     CONTROL_TARGETS,
+    DRILL_PLANS,
     MAINTENANCE_WINDOWS,
     MONITORS,
     THRESHOLDS,
@@ -37,4 +38,5 @@ SECTIONS = (
     MONITORS,
     THRESHOLDS,
     MAINTENANCE_WINDOWS,
+    DRILL_PLANS,
 )

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 
 from django.utils.translation import gettext as _
 
-from incidents.models import Service
+from incidents.models import EscalationPolicy, Service
 from monitors import validation
+from monitors.drills.plans import plan_faults
 from monitors.models import (
     Assertion,
     ControlTarget,
+    DrillPlan,
     MaintenanceWindow,
     Monitor,
     Threshold,
@@ -79,6 +81,10 @@ def _check_window(candidate: Candidate) -> Iterator[Fault]:
     yield from _faults(validation.window_faults(candidate.values))
 
 
+def _check_drill_plan(candidate: Candidate) -> Iterator[Fault]:
+    yield from _faults(plan_faults(candidate.values))
+
+
 def _faults(found: Iterable[lib_faults.Fault]) -> Iterator[Fault]:
     for fault in found:
         yield Fault(fault.field, fault.message, inside=fault.inside)
@@ -133,6 +139,19 @@ THRESHOLDS = Section(
     ),
     left_out=frozenset(),
     check=_check_threshold,
+)
+
+DRILL_PLANS = Section(
+    name="drill_plans",
+    model=DrillPlan,
+    key=("name",),
+    columns=columns(
+        DrillPlan,
+        "name monitor priority policy schedule time_zone give_up_after_s is_enabled",
+        references={Monitor: "name", EscalationPolicy: "name"},
+    ),
+    left_out=frozenset(),
+    check=_check_drill_plan,
 )
 
 MAINTENANCE_WINDOWS = Section(

@@ -17,6 +17,7 @@ FAMILIES: Mapping[str, Any] = {
     "maintenance": gettext_lazy("Maintenance windows"),
     "series": gettext_lazy("Series and samples"),
     "incidents": gettext_lazy("Incidents and priority rules"),
+    "drills": gettext_lazy("Drills"),
     "notifications": gettext_lazy("Contacts and channels"),
 }
 

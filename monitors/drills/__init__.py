@@ -1,0 +1,1 @@
+"""Drills: proving the road from a failure to a person, without a failure."""
