@@ -130,7 +130,7 @@ def test_who_was_slower_is_told_who_has_it(phone: Page, incident):
     phone.get_by_role("button", name="Acknowledge").tap()
 
     expect(phone.get_by_text("Grace has already acknowledged it.")).to_be_visible()
-    expect(phone.get_by_text("Grace has it")).to_be_visible()
+    expect(phone.get_by_text("Grace has it", exact=True)).to_be_visible()
 
 
 def test_time_left_is_counted_down(phone: Page, incident):
