@@ -279,3 +279,7 @@ class AuditFindingAdmin(LookOnlyAdmin):
             return "–"
         url = reverse("incidents:detail", args=[finding.incident.pk])
         return format_html('<a href="{}">{}</a>', url, finding.incident)
+
+
+# The rest of this room, which Django looks for here.
+from incidents.oncall import admin as oncall_admin  # noqa: E402, F401

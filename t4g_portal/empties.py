@@ -45,6 +45,24 @@ _EMPTIES: Mapping[str, Empty] = {
         "first_run:start",
         _("First steps"),
     ),
+    "incidents.schedule": Empty(
+        _("Who takes turns at being on call, such as “On call”. Policies page it.")
+    ),
+    "incidents.rotation": Empty(
+        _("People who take turns by the day or the week. A schedule has one or more.")
+    ),
+    "incidents.override": Empty(
+        _("Who is on call for a time instead of the rotations: a cover, a swap.")
+    ),
+    "incidents.absence": Empty(
+        _("When somebody can't be on call. The next of the rotation stands in.")
+    ),
+    "incidents.swaprequest": Empty(
+        _("Who asked whom to be on call instead, and the answers.")
+    ),
+    "incidents.oncallrecord": Empty(
+        _("Who was on call when. It begins when the first schedule is made.")
+    ),
     "monitors.monitor": Empty(
         _("What is watched: an address, a port, a certificate, a nightly job."),
         "first_run:start",

@@ -5,9 +5,14 @@ from __future__ import annotations
 from django.contrib.auth.models import Group, User
 
 from incidents.models import (
+    Absence,
     EscalationPolicy,
     EscalationStep,
+    Override,
+    Participant,
     PriorityRule,
+    Rotation,
+    Schedule,
     Service,
     ServicePolicy,
     Team,
@@ -33,6 +38,11 @@ def track_configuration() -> None:
     track(EscalationPolicy)
     track(EscalationStep, part_of="policy")
     track(PriorityRule)
+    track(Schedule)
+    track(Rotation)
+    track(Participant, part_of="rotation")
+    track(Override, left_out={"created_by"})
+    track(Absence)
     # Whoever knows the ping key can speak for the monitor.
     track(Monitor, secrets={"ping_key"}, left_out={"revision", "created_at"})
     track(Assertion, part_of="monitor")

@@ -25,6 +25,7 @@ from incidents.models import (
     Incident,
     Override,
     PriorityRule,
+    Schedule,
     Service,
     ServicePolicy,
     SwapRequest,
@@ -367,6 +368,15 @@ DECLARED: dict[str, Asks] = {
         )
         for model in (Channel, Monitor, Threshold, MaintenanceWindow, Provider)
     },
+    "admin/incidents/schedule/<path:object_id>/add-rotation/": page(
+        "incidents.view_schedule incidents.add_rotation", on=Schedule
+    ),
+    **{
+        f"admin/incidents/schedule/<path:object_id>/{name}/": form(
+            "incidents.change_schedule", on=Schedule
+        )
+        for name in ("import", "adopt")
+    },
     "admin/monitors/threshold/try/": act("monitors.add_threshold"),
     "admin/notifications/channel/<path:object_id>/test/": form(
         "notifications.change_channel", on=Channel
@@ -405,6 +415,8 @@ ENGINE_OWNED = {
     "incidents.actionitem",
     "incidents.auditfinding",
     "monitors.drill",
+    "incidents.swaprequest",
+    "incidents.oncallrecord",
     "monitors.series",
     "monitors.statusinterval",
     "monitors.resultdetail",

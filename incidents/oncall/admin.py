@@ -1,0 +1,493 @@
+"""Schedules in the admin: rotations and people, overrides, absences; the past to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.models import User
+from django.db.models import Count, Prefetch, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.debug import sensitive_post_parameters
+from unfold.admin import TabularInline
+from unfold.decorators import action
+
+from incidents.models import (
+    Absence,
+    OnCallRecord,
+    Override,
+    Participant,
+    Rotation,
+    Schedule,
+    SwapRequest,
+)
+from incidents.models.schedule import weekdays
+from incidents.oncall import calendar, importing, outlook, who, wording
+from incidents.oncall.acting import schedules_with
+from incidents.oncall.admin_forms import (
+    AbsenceForm,
+    OverrideForm,
+    RotationForm,
+    ScheduleForm,
+)
+from incidents.oncall.gap_warning import GapWarningAdmin
+from incidents.oncall.plan import Plan, Why, WhyKind
+from t4g_portal.lib.admin import LookOnlyAdmin
+from t4g_portal.lib.pages import render_page
+from t4g_portal.lib.templatetags.portal import ago, minute
+from t4g_portal.lib.wording import minute as said_minute
+
+_SHOWN_FLAWS = 20
+
+
+class RotationInline(TabularInline):  # type: ignore[misc]
+    """What a schedule is made of; each rotation is edited on its own page."""
+
+    model = Rotation
+    fields = ("name", "position", "turns", "people")
+    readonly_fields = fields
+    ordering = ("-position", "pk")
+    extra = 0
+    can_delete = False
+    show_change_link = True
+    hide_title = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Rotation]:
+        rows: QuerySet[Rotation] = super().get_queryset(request)
+        return rows.prefetch_related("participants__contact")
+
+    @admin.display(description=gettext_lazy("turns"))
+    def turns(self, rotation: Rotation) -> str:
+        return turns(rotation)
+
+    @admin.display(description=gettext_lazy("people, in their order"))
+    def people(self, rotation: Rotation) -> str:
+        return people(rotation)
+
+
+class ParticipantInline(TabularInline):  # type: ignore[misc]
+    """Who takes turns, in which order."""
+
+    model = Participant
+    fields = ("contact", "position")
+    autocomplete_fields = ("contact",)
+    ordering = ("position", "pk")
+    ordering_field = "position"
+    hide_ordering_field = True
+    extra = 0
+    hide_title = True
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(GapWarningAdmin):
+    form = ScheduleForm
+    inlines = (RotationInline,)
+    list_display = ("name", "now_on_call", "after", "flaws", "rotation_count")
+    search_fields = ("name", "slug", "description")
+    ordering = ("name",)
+    prepopulated_fields = {"slug": ("name",)}
+    actions_detail = ("add_rotation", "import_now", "adopt")
+    readonly_fields = ("next_two_weeks", "import_state")
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "description")}),
+        (
+            gettext_lazy("Turns"),
+            {
+                "fields": (
+                    "time_zone",
+                    "is_continuous",
+                    "handoff_notice_s",
+                    "next_two_weeks",
+                )
+            },
+        ),
+        (
+            gettext_lazy("Imported calendar"),
+            {"fields": ("new_ical_url", "clear_ical_url", "import_state")},
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
+        # Deferred: lists and forms never hold a secret, readable or not.
+        rows: QuerySet[Schedule] = super().get_queryset(request)
+        return (
+            rows.defer("ical_url")
+            .annotate(has_ical_url=~Q(ical_url=""), rotation_count=Count("rotations"))
+            .select_related("state")
+        )
+
+    @method_decorator(sensitive_post_parameters("new_ical_url"))
+    def changeform_view(self, *args: Any, **kwargs: Any) -> Any:
+        return super().changeform_view(*args, **kwargs)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Work out for all rows of the page at once who is on call."""
+        found = super().get_changelist_instance(request)
+        now = timezone.now()
+        rows = list(found.result_list)
+        plans = who.plan_of([row.pk for row in rows], since=now)
+        for row in rows:
+            row.plan, row.asked_at = plans.get(row.pk), now
+        found.result_list = rows
+        return found
+
+    def affected(self, row: Any) -> Collection[int]:
+        return [] if row.pk is None else [row.pk]
+
+    def without(self, plan: Plan, row: Any) -> Plan:
+        return replace(plan, layers=(), covers=(), imported=())
+
+    @admin.display(description=gettext_lazy("on call now"))
+    def now_on_call(self, schedule: Any) -> str:
+        shift = calendar.on_call_at(schedule.plan, schedule.asked_at)
+        if shift.contact_id is None:
+            return _("nobody")
+        return str(schedule.plan.names[shift.contact_id])
+
+    @admin.display(description=gettext_lazy("next"))
+    def after(self, schedule: Any) -> str:
+        shift = calendar.next_shift(schedule.plan, schedule.asked_at)
+        if shift is None or shift.contact_id is None:
+            return "–"
+        with timezone.override(schedule.plan.zone):
+            start = said_minute(shift.start, now=schedule.asked_at)
+        return f"{schedule.plan.names[shift.contact_id]}, {start}"
+
+    @admin.display(description=gettext_lazy("next two weeks"))
+    def flaws(self, schedule: Any) -> str:
+        count = len(outlook.flaws(schedule.plan, schedule.asked_at))
+        if not count:
+            return _("covered")
+        return ngettext("%(count)d problem", "%(count)d problems", count) % {
+            "count": count
+        }
+
+    @admin.display(description=gettext_lazy("rotations"), ordering="rotation_count")
+    def rotation_count(self, schedule: Any) -> int:
+        return cast(int, schedule.rotation_count)
+
+    @admin.display(description=gettext_lazy("next two weeks"))
+    def next_two_weeks(self, schedule: Schedule) -> SafeString | str:
+        if schedule._state.adding:
+            return _("Save it first, then add rotations.")
+        now = timezone.now()
+        plan = who.plan_of([schedule.pk], since=now)[schedule.pk]
+        found = outlook.flaws(plan, now)
+        if not found:
+            return _("Somebody is on call whenever it is needed.")
+        sentences = [
+            (wording.flaw(one, names=plan.names, zone=plan.zone, now=now),)
+            for one in found[:_SHOWN_FLAWS]
+        ]
+        return format_html(
+            "<ul>{}</ul>", format_html_join("", "<li>{}</li>", sentences)
+        )
+
+    @admin.display(description=gettext_lazy("last import"))
+    def import_state(self, schedule: Any) -> SafeString | str:
+        state = getattr(schedule, "state", None)
+        if state is None or not getattr(schedule, "has_ical_url", False):
+            return "–"
+        parts = [_("Read %(ago)s.") % {"ago": ago(state.fetched_at)}]
+        if state.error:
+            parts.append(
+                _("It fails: %(why)s The last copy stays in use.")
+                % {"why": state.error}
+            )
+        if state.held_lost_count:
+            parts.append(
+                _("A newer one loses %(count)d coming shifts and isn't in use.")
+                % {"count": state.held_lost_count}
+            )
+        if state.strangers:
+            parts.append(
+                _("Nobody here is called: %(names)s.")
+                % {"names": ", ".join(state.strangers)}
+            )
+        return " ".join(parts)
+
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Add a rotation"),
+        url_path="add-rotation",
+        permissions=["add_rotation"],
+        icon="add",
+    )
+    def add_rotation(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        row = cast(Schedule, self.get_object(request, unquote(object_id)))
+        return redirect(reverse("admin:incidents_rotation_add") + f"?schedule={row.pk}")
+
+    def has_add_rotation_permission(
+        self, request: HttpRequest, _id: Any = None
+    ) -> bool:
+        return request.user.has_perm("incidents.add_rotation")
+
+    def has_import_permission(self, request: HttpRequest, _id: Any = None) -> bool:
+        return bool(self.has_change_permission(request))
+
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Import now"),
+        url_path="import",
+        permissions=["import"],
+        icon="sync",
+    )
+    def import_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        question = _(
+            "The calendar is read again; the last good copy stays if it fails."
+        )
+        return self._import(
+            request, object_id, question, _("Import now"), is_meant=False
+        )
+
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Adopt the new calendar"),
+        url_path="adopt",
+        permissions=["import"],
+        icon="check",
+    )
+    def adopt(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        question = _(
+            "The calendar is read again and used as it is, even if most of its shifts"
+            " are gone."
+        )
+        return self._import(request, object_id, question, _("Adopt it"), is_meant=True)
+
+    def _import(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        question: str,
+        verb: str,
+        *,
+        is_meant: bool,
+    ) -> HttpResponse:
+        row = cast(Schedule, self.get_object(request, unquote(object_id)))
+        url = reverse("admin:incidents_schedule_change", args=[row.pk])
+        if request.method != "POST":
+            context = {
+                "opts": self.opts,
+                "original": row,
+                "question": question,
+                "verb": verb,
+                "back_url": url,
+            }
+            return render_page(
+                request, "notifications/confirm.html", context, title=verb
+            )
+        try:
+            importing.import_one(
+                schedule_id=row.pk, now=timezone.now(), is_meant=is_meant
+            )
+            messages.success(request, _("The calendar was read."))
+        except importing.UnableToImport as error:
+            messages.error(request, str(error))
+        return redirect(url)
+
+
+@admin.register(Rotation)
+class RotationAdmin(GapWarningAdmin):
+    form = RotationForm
+    inlines = (ParticipantInline,)
+    list_display = ("name", "schedule", "position", "turns", "people")
+    list_filter = ("schedule",)
+    list_select_related = ("schedule",)
+    search_fields = ("name", "schedule__name", "participants__contact__name")
+    ordering = ("schedule__name", "-position", "pk")
+    fieldsets = (
+        (None, {"fields": ("schedule", "name", "position")}),
+        (
+            gettext_lazy("Turns"),
+            {"fields": (("length", "unit"), ("starts_on", "handoff_time"), "ends_on")},
+        ),
+        (
+            gettext_lazy("Only at some hours"),
+            {"fields": ("only_weekdays", ("only_from", "only_until"))},
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Rotation]:
+        rows: QuerySet[Rotation] = super().get_queryset(request)
+        return rows.prefetch_related(
+            Prefetch(
+                "participants", queryset=Participant.objects.select_related("contact")
+            )
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        # A rotation stays where it is: its past is that schedule's.
+        return () if obj is None else ("schedule",)
+
+    def affected(self, row: Any) -> Collection[int]:
+        return [row.schedule_id]
+
+    def without(self, plan: Plan, row: Any) -> Plan:
+        return replace(
+            plan, layers=tuple(one for one in plan.layers if one.id != row.pk)
+        )
+
+    @admin.display(description=gettext_lazy("turns"))
+    def turns(self, rotation: Rotation) -> str:
+        return turns(rotation)
+
+    @admin.display(description=gettext_lazy("people, in their order"))
+    def people(self, rotation: Rotation) -> str:
+        return people(rotation)
+
+
+@admin.register(Override)
+class OverrideAdmin(GapWarningAdmin):
+    form = OverrideForm
+    list_display = (
+        "contact",
+        "schedule",
+        "starts",
+        "ends",
+        "kind",
+        "replaces",
+        "reason",
+    )
+    list_filter = ("schedule", "kind", "starts_at")
+    list_select_related = ("schedule", "contact", "replaces")
+    search_fields = ("contact__name", "schedule__name", "reason")
+    ordering = ("-starts_at",)
+    autocomplete_fields = ("contact",)
+
+    @admin.display(description=gettext_lazy("from"), ordering="starts_at")
+    def starts(self, row: Override) -> str:
+        return minute(row.starts_at)
+
+    @admin.display(description=gettext_lazy("until"), ordering="ends_at")
+    def ends(self, row: Override) -> str:
+        return minute(row.ends_at)
+
+    def affected(self, row: Any) -> Collection[int]:
+        return [row.schedule_id]
+
+    def without(self, plan: Plan, row: Any) -> Plan:
+        return replace(
+            plan, covers=tuple(one for one in plan.covers if one.id != row.pk)
+        )
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        if not change:
+            obj.created_by = cast(User, request.user)
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(Absence)
+class AbsenceAdmin(GapWarningAdmin):
+    form = AbsenceForm
+    list_display = ("contact", "starts", "ends", "reason")
+    list_filter = ("starts_at",)
+    list_select_related = ("contact",)
+    search_fields = ("contact__name", "reason")
+    ordering = ("-starts_at",)
+    autocomplete_fields = ("contact",)
+
+    @admin.display(description=gettext_lazy("from"), ordering="starts_at")
+    def starts(self, row: Absence) -> str:
+        return minute(row.starts_at)
+
+    @admin.display(description=gettext_lazy("until"), ordering="ends_at")
+    def ends(self, row: Absence) -> str:
+        return minute(row.ends_at)
+
+    def affected(self, row: Any) -> Collection[int]:
+        return schedules_with(row.contact_id)
+
+    def without(self, plan: Plan, row: Any) -> Plan:
+        return plan
+
+
+@admin.register(SwapRequest)
+class SwapRequestAdmin(LookOnlyAdmin):
+    list_display = (
+        "asked_at",
+        "schedule",
+        "asker",
+        "other",
+        "starts",
+        "ends",
+        "status",
+    )
+    list_filter = ("status", "schedule", "asked_at")
+    list_select_related = ("schedule", "asker", "other")
+    search_fields = ("asker__name", "other__name", "message")
+    ordering = ("-pk",)
+
+    @admin.display(description=gettext_lazy("from"), ordering="starts_at")
+    def starts(self, row: SwapRequest) -> str:
+        return minute(row.starts_at)
+
+    @admin.display(description=gettext_lazy("until"), ordering="ends_at")
+    def ends(self, row: SwapRequest) -> str:
+        return minute(row.ends_at)
+
+
+@admin.register(OnCallRecord)
+class OnCallRecordAdmin(LookOnlyAdmin):
+    list_display = ("schedule_name", "person", "starts", "ends", "reason")
+    list_filter = ("starts_at",)
+    search_fields = ("schedule_name", "contact_name", "label")
+    ordering = ("-starts_at", "-pk")
+
+    @admin.display(description=gettext_lazy("person"), ordering="contact_name")
+    def person(self, row: OnCallRecord) -> str:
+        return row.contact_name or _("nobody")
+
+    @admin.display(description=gettext_lazy("from"), ordering="starts_at")
+    def starts(self, row: OnCallRecord) -> str:
+        return minute(row.starts_at)
+
+    @admin.display(description=gettext_lazy("until"), ordering="ends_at")
+    def ends(self, row: OnCallRecord) -> str:
+        return minute(row.ends_at)
+
+    @admin.display(description=gettext_lazy("why"))
+    def reason(self, row: OnCallRecord) -> str:
+        reason = Why(WhyKind(row.why), row.label, instead_of=row.instead_of_number)
+        return wording.why(
+            reason, names={row.instead_of_number or 0: row.instead_of_name}
+        )
+
+
+def turns(rotation: Rotation) -> str:
+    """Say how long a turn is, when it changes hands and at which hours it holds."""
+    said = [
+        {
+            Rotation.Unit.HOUR: ngettext("%(n)d hour", "%(n)d hours", rotation.length),
+            Rotation.Unit.DAY: ngettext("%(n)d day", "%(n)d days", rotation.length),
+            Rotation.Unit.WEEK: ngettext("%(n)d week", "%(n)d weeks", rotation.length),
+        }[Rotation.Unit(rotation.unit)]
+        % {"n": rotation.length},
+        _("from %(time)s") % {"time": f"{rotation.handoff_time:%H:%M}"},
+    ]
+    if rotation.only_weekdays:
+        known = dict(weekdays())
+        said.append(
+            ", ".join(known[day] for day in known if day in rotation.only_weekdays)
+        )
+    if rotation.only_from is not None and rotation.only_until is not None:
+        said.append(f"{rotation.only_from:%H:%M} – {rotation.only_until:%H:%M}")
+    return " · ".join(said)
+
+
+def people(rotation: Rotation) -> str:
+    """Name who takes turns, in order."""
+    names = [seat.contact.name for seat in rotation.participants.all()]
+    return " → ".join(names) or _("nobody yet")

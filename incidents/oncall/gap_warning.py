@@ -1,0 +1,165 @@
+"""An edit in the admin that leaves time without anybody is said before it is saved.
+
+The edit is made in full, its calendar compared with the one before, and all of it taken
+back when somebody would be missing. The form then comes again with what was typed, says
+when nobody would be on call, and offers to save it all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.widgets import UnfoldBooleanSwitchWidget
+
+from incidents.oncall import outlook, recording, who, wording
+from incidents.oncall.outlook import Gap
+from incidents.oncall.plan import Plan
+from t4g_portal.lib.admin import PortalAdmin
+
+# How far ahead an edit is looked at, and how many gaps are named.
+AHEAD = timedelta(days=62)
+_SHOWN = 10
+
+
+class LeavesGap(Exception):
+    """Somebody would be missing after the edit."""
+
+    def __init__(self, sentences: list[str]) -> None:
+        super().__init__("; ".join(sentences))
+        self.sentences = sentences
+
+
+class GapForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A form that can be told that its edit leaves gaps."""
+
+    leave_gap = forms.BooleanField(
+        label=gettext_lazy("Save it all the same"),
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+    )
+    # Set by the admin, on a class of its own, when an edit was taken back.
+    gaps: Collection[str] = ()
+
+    def clean(self) -> dict[str, Any]:
+        """Say when nobody would be on call."""
+        cleaned = super().clean() or self.cleaned_data
+        if self.gaps:
+            self.add_error(None, list(self.gaps))
+            self.add_error(
+                None,
+                _("Nothing is saved yet. Change it, or tick “Save it all the same”."),
+            )
+        return cleaned
+
+
+class GapWarningAdmin(PortalAdmin):
+    """The admin of something that decides who is on call. Its form is a `GapForm`."""
+
+    def affected(self, row: Any) -> Collection[int]:
+        """Return the schedules that a row, as it is or would become, has a part in."""
+        raise NotImplementedError
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        gaps = getattr(request, "on_call_gaps", ())
+        return type(form.__name__, (form,), {"gaps": gaps}) if gaps else form
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        found = [*super().get_fieldsets(request, obj)]
+        if getattr(request, "on_call_gaps", ()):
+            found.append((_("Nobody on call"), {"fields": ["leave_gap"]}))
+        return found
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [
+            name for name in super().get_fields(request, obj) if name != "leave_gap"
+        ]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except LeavesGap as found:
+            request.on_call_gaps = found.sentences  # type: ignore[attr-defined]
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        now = timezone.now()
+        ids = set(self.affected(obj))
+        recording.record(schedule_ids=ids, now=now)
+        request.on_call_before = (now, who.plan_of(ids, since=now))  # type: ignore[attr-defined]
+        super().save_model(request, obj, form, change)
+
+    def save_related(
+        self, request: HttpRequest, form: Any, formsets: Any, change: bool
+    ) -> None:
+        super().save_related(request, form, formsets, change)
+        now, before = request.on_call_before  # type: ignore[attr-defined]
+        after = who.plan_of(list(before), since=now)
+        gaps = outlook.newly_open(before, after, now, now + AHEAD)
+        if gaps and not form.cleaned_data.get("leave_gap"):
+            zones = {pk: plan.zone for pk, plan in before.items()}
+            raise LeavesGap(_sentences(gaps, zones))
+
+    def delete_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if request.method == "GET" and self.has_delete_permission(request):
+            row = self.get_object(request, unquote(object_id))
+            for sentence in self._sentences_without(row):
+                messages.warning(request, sentence)
+        return super().delete_view(request, object_id, extra_context)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        recording.record(schedule_ids=self.affected(obj), now=timezone.now())
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        ids = {pk for row in queryset for pk in self.affected(row)}
+        recording.record(schedule_ids=ids, now=timezone.now())
+        super().delete_queryset(request, queryset)
+
+    def _sentences_without(self, row: Any) -> list[str]:
+        """Say when nobody would be on call if a row were gone; nothing is changed."""
+        now = timezone.now()
+        before = who.plan_of(self.affected(row), since=now)
+        after = {pk: self.without(plan, row) for pk, plan in before.items()}
+        gaps = outlook.newly_open(before, after, now, now + AHEAD)
+        return _sentences(gaps, {pk: plan.zone for pk, plan in before.items()})
+
+    def without(self, plan: Plan, row: Any) -> Plan:
+        """Return a plan without a row of this table."""
+        raise NotImplementedError
+
+
+def _sentences(gaps: Collection[Gap], zones: dict[int, ZoneInfo]) -> list[str]:
+    now = timezone.now()
+    said = [
+        wording.gap(found, zone=zones[found.schedule_id], now=now)
+        for found in list(gaps)[:_SHOWN]
+    ]
+    if len(gaps) > _SHOWN:
+        said.append(_("And %(count)d more.") % {"count": len(gaps) - _SHOWN})
+    return said
