@@ -49,6 +49,9 @@ def _lost_references(row: RowSpec, names: dict[Any, set[str]]) -> Iterator[Probl
         for name in column.named(row.values[column.name]):
             if name not in names[column.target]:
                 yield row.lost(column, name)
+    for parts in row.parts.values():
+        for part in parts:
+            yield from _lost_references(part, names)
 
 
 def _candidate(row: RowSpec, stored: Any) -> Candidate:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Names
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -193,12 +193,32 @@ class MomentColumn(Column):
                 _("A time with its offset is expected, such as %(example)s.")
                 % {"example": "2026-03-01T02:00:00+01:00"}
             )
-        return moment
+        # As the database gives it back: a key is compared as text.
+        return moment.astimezone(UTC)
 
     def dump(self, row: Any) -> Any:
         value = self.get(row)
         zone = getattr(row, "time_zone", "") or "UTC"
         return value.astimezone(ZoneInfo(zone)).isoformat() if value else None
+
+
+class DayColumn(Column):
+    """A day, such as 2026-03-01."""
+
+    __slots__ = ()
+
+    def convert(self, node: Node) -> date:
+        text = node.text if isinstance(node, Scalar) else ""
+        try:
+            return date.fromisoformat(text)
+        except ValueError as error:
+            raise UnableToRead(
+                _("A day is expected, such as %(example)s.") % {"example": "2026-03-01"}
+            ) from error
+
+    def dump(self, row: Any) -> Any:
+        value = self.get(row)
+        return value.isoformat() if value is not None else None
 
 
 class WallTimeColumn(Column):
@@ -369,6 +389,8 @@ _TYPES: list[tuple[type[Any], type[Column]]] = [
     (models.FloatField, NumberColumn),
     (models.BooleanField, FlagColumn),
     (models.DateTimeField, MomentColumn),
+    # After its subclass above.
+    (models.DateField, DayColumn),
     (models.TimeField, WallTimeColumn),
     (models.JSONField, JsonColumn),
     (ArrayField, TextListColumn),

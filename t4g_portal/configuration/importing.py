@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.db import connection, transaction
+from django.utils import timezone
 
+from incidents.oncall import recording
 from t4g_portal.configuration import document
 from t4g_portal.configuration.checking import find_problems
 from t4g_portal.configuration.problems import UnableToImport
@@ -46,6 +48,8 @@ def import_configuration(
         ]
         if problems:
             raise UnableToImport(problems)
+        # Who was on call until now stays so, whatever the file says.
+        recording.record_all(now=timezone.now())
         writer = Writer(stock=stock)
         report = writer.write(sections=SECTIONS, rows=reading.rows)
         if writer.problems:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import date, time
 from typing import Any
 
 from t4g_portal.configuration.document import Node, Scalar, plain
@@ -18,7 +18,7 @@ def one_line(value: Any) -> str:
 
 def shown(value: Any) -> str:
     """Return a value in one line of bounded length."""
-    if isinstance(value, datetime):
+    if isinstance(value, date | time):
         return value.isoformat()
     text = one_line(value)
     return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"

@@ -24,12 +24,22 @@ from t4g_portal.configuration.sections.notifications import (
     CONTACTS,
     PROVIDERS,
 )
+from t4g_portal.configuration.sections.on_call import (
+    ABSENCES,
+    OVERRIDES,
+    ROTATIONS,
+    SCHEDULES,
+)
 
 SECTIONS = (
     SERVICES,
     CONTACTS,
     PROVIDERS,
     CHANNELS,
+    SCHEDULES,
+    ROTATIONS,
+    OVERRIDES,
+    ABSENCES,
     TEAMS,
     ESCALATION_POLICIES,
     PRIORITY_RULES,
