@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from incidents.api.covers import AbsenceResource, OverrideResource, SwapResource
 from incidents.api.incidents import (
     IncidentAlertResource,
     IncidentResource,
@@ -16,7 +17,9 @@ from incidents.api.policies import (
     TeamResource,
 )
 from incidents.api.priorities import PriorityRuleResource
+from incidents.api.schedules import RotationResource, ScheduleResource
 from incidents.api.services import ServiceResource
+from incidents.api.shifts import OnCallResource
 from incidents.api.together import (
     ActionItemResource,
     IncidentRoleResource,
@@ -81,4 +84,22 @@ urlpatterns = [
     *resource("escalation-policies/", PolicyResource),
     *resource("teams/", TeamResource),
     *resource("service-policies/", ServicePolicyResource),
+    *resource(
+        "schedules/",
+        ScheduleResource,
+        acts={"shifts": "get shifts", "warnings": "get flaws", "take": "post take"},
+    ),
+    *resource("rotations/", RotationResource),
+    *resource("overrides/", OverrideResource),
+    *resource("absences/", AbsenceResource),
+    *resource(
+        "swap-requests/",
+        SwapResource,
+        acts={
+            "accept": "post accept",
+            "decline": "post decline",
+            "withdraw": "post withdraw",
+        },
+    ),
+    path("on-call/", OnCallResource.as_view({"get": "read"})),
 ]

@@ -163,6 +163,11 @@ class Rotation(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def contact_ids(self) -> list[int]:
+        """Who takes turns, in order; somebody with two seats stands here twice."""
+        return [seat.contact_id for seat in self.participants.all()]
+
 
 class Participant(models.Model):
     """One seat of a rotation. Whoever has two has two turns a round.

@@ -57,7 +57,7 @@ def on_call_at(plan: Plan, at: datetime) -> Shift:
     (point,) = shifts(plan, at, at + INSTANT)
     span = _span_of(plan, point, at)
     if span is not None:
-        return _containing(shifts(plan, *span), at)
+        return _containing(shifts(_down_to(plan, point.why), *span), at)
     for days in (2, 14, 90, HORIZON.days):
         reach = timedelta(days=days)
         found = _containing(joined(shifts(plan, at - reach, at + reach)), at)
@@ -102,9 +102,9 @@ def _sources(plan: Plan, start: datetime, end: datetime) -> Iterator[list[_Piece
     """Yield what each source claims, the strongest first; sorted, without overlaps."""
     aways = _aways(plan.aways, start, end)
     for cover in plan.covers:
-        why = Why(cover.kind, cover.reason, cover.id, cover.instead_of)
-        piece = _Piece(cover.start, cover.end, cover.contact_id, why)
         if cover.start < end and cover.end > start:
+            why = Why(cover.kind, cover.reason, cover.id, cover.instead_of)
+            piece = _Piece(cover.start, cover.end, cover.contact_id, why)
             yield list(_present(piece, aways))
     if plan.imported:
         yield _imported(plan, aways, start, end)
@@ -258,9 +258,9 @@ def _aways(
 ) -> dict[int, list[Span]]:
     """Return by contact when they are away, sorted."""
     spans: dict[int, list[Span]] = {}
-    for one in sorted(found, key=lambda one: one.start):
-        if one.start < end and one.end > start:
-            spans.setdefault(one.contact_id, []).append((one.start, one.end))
+    near = [one for one in found if one.start < end and one.end > start]
+    for one in sorted(near, key=lambda one: one.start):
+        spans.setdefault(one.contact_id, []).append((one.start, one.end))
     return spans
 
 
@@ -341,6 +341,16 @@ def _merged(pieces: Iterable[_Piece]) -> Iterator[Shift]:
 
 def _containing(found: Sequence[Shift], at: datetime) -> Shift:
     return next(shift for shift in found if shift.start <= at < shift.end)
+
+
+def _down_to(plan: Plan, why: Why) -> Plan:
+    """Return a plan without what is weaker than the source of a shift: it can't cut it."""
+    if why.kind in {WhyKind.LAYER, WhyKind.ABSENCE}:
+        ids = [layer.id for layer in plan.layers]
+        return replace(plan, layers=plan.layers[: ids.index(why.source_id or 0) + 1])
+    if why.kind is WhyKind.IMPORTED:
+        return replace(plan, layers=())
+    return replace(plan, layers=(), imported=())
 
 
 def _span_of(plan: Plan, point: Shift, at: datetime) -> Span | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.contrib import admin
@@ -25,6 +25,7 @@ from incidents.models import (
     Incident,
     Override,
     PriorityRule,
+    Rotation,
     Schedule,
     Service,
     ServicePolicy,
@@ -301,6 +302,31 @@ DECLARED: dict[str, Asks] = {
         delete="incidents.delete_servicepolicy",
         on=ServicePolicy,
     ),
+    **_api_of(Schedule, "schedules"),
+    **{
+        f"api/v1/schedules/<number:id>/{name}/": api(
+            "incidents.view_schedule", on=Schedule
+        )
+        for name in ("shifts", "warnings")
+    },
+    "api/v1/schedules/<number:id>/take/": act("incidents.take_shift", on=Schedule),
+    "api/v1/on-call/": api("incidents.view_schedule"),
+    **_api_of(Rotation, "rotations"),
+    **{
+        route: replace(asks, patch="")
+        for model, base in ((Override, "overrides"), (Absence, "absences"))
+        for route, asks in _api_of(model, base).items()
+    },
+    "api/v1/swap-requests/": api("incidents.view_swaprequest", "incidents.take_shift"),
+    "api/v1/swap-requests/<number:id>/": api(
+        "incidents.view_swaprequest", on=SwapRequest
+    ),
+    **{
+        f"api/v1/swap-requests/<number:id>/{name}/": act(
+            "incidents.take_shift", on=SwapRequest
+        )
+        for name in ("accept", "decline", "withdraw")
+    },
     "api/v1/priority-rules/": api("incidents.view_priorityrule"),
     "api/v1/priority-rules/<number:id>/": api(
         "incidents.view_priorityrule", on=PriorityRule

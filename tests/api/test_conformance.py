@@ -39,6 +39,7 @@ from tests.factories import (
     make_service,
 )
 from tests.history import make_ledger, make_results
+from tests.incidents.oncall.making import make_override, make_schedule
 
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "4"))
 STEPS = 6
@@ -85,7 +86,9 @@ def described(
     monkeypatch.setattr(monitor_resource, "probe_now", _probe)
     now = timezone.now()
     make_priority_rules(make_channel())
-    make_contact().addresses.create(kind="email", value="ana@example.org")
+    contact = make_contact()
+    contact.addresses.create(kind="email", value="ana@example.org")
+    make_override(make_schedule(contact), contact, now, 1)
     service, monitor = make_service(), make_monitor()
     make_ledger(monitor=monitor, now=now)
     make_results(monitor=monitor, now=now, base_ms=50, reach=timedelta(hours=1))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.relations import MANY_RELATION_KWARGS
 
@@ -18,6 +19,9 @@ from rest_framework.relations import MANY_RELATION_KWARGS
 _MOMENT = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})"
 )
+_DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
+# Also the pattern in the schema.
+CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 # Rows that one field may name.
 MAX_RELATED = 500
@@ -36,6 +40,11 @@ def read_moment(text: str) -> datetime:
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise ValueError("out of range")
     return moment
+
+
+def write_clock(clock: time) -> str:
+    """Return a time on the clock as answers have it; seconds only when there are some."""
+    return clock.isoformat("seconds" if clock.second else "minutes")
 
 
 def write_moment(moment: datetime) -> str:
@@ -143,10 +152,30 @@ class Day(serializers.DateField):
     default_error_messages = {"invalid": _("Write a day, such as 2026-03-31.")}
 
     def to_internal_value(self, value: Any) -> date:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not _DAY.fullmatch(value):
             self.fail("invalid", format="RFC 3339")
-        day: date = super().to_internal_value(value)
-        return day
+        found: date = super().to_internal_value(value)
+        return found
+
+    def to_representation(self, value: Any) -> Any:
+        return value.isoformat()
+
+
+@extend_schema_field({"type": "string", "pattern": CLOCK})
+class Clock(serializers.TimeField):
+    """A time on some clock, to the minute or second; it has no offset."""
+
+    default_error_messages = {
+        "invalid": _("Write a time on the clock, such as 09:00."),
+    }
+
+    def to_internal_value(self, value: Any) -> time:
+        if not isinstance(value, str) or not re.fullmatch(CLOCK, value):
+            self.fail("invalid", format="HH:MM")
+        return time.fromisoformat(value)
+
+    def to_representation(self, value: Any) -> Any:
+        return write_clock(value)
 
 
 class Texts(serializers.ListField):

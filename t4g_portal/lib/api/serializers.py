@@ -76,6 +76,7 @@ class StrictModelSerializer(_Strict, serializers.ModelSerializer):  # type: igno
         models.BooleanField: fields.Flag,
         models.DateTimeField: fields.Moment,
         models.DateField: fields.Day,
+        models.TimeField: fields.Clock,
     }
     serializer_choice_field = fields.Choice
     serializer_related_field = fields.Ids
@@ -107,6 +108,8 @@ def _getter(field: Any) -> Getter:
         return _unless_none(read, fields.write_moment)
     if isinstance(field, serializers.DateField):
         return _unless_none(read, lambda day: day.isoformat())
+    if isinstance(field, fields.Clock):
+        return _unless_none(read, fields.write_clock)
     return read
 
 
