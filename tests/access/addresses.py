@@ -394,7 +394,7 @@ DECLARED: dict[str, Asks] = {
         )
         for model in (Channel, Monitor, Threshold, MaintenanceWindow, Provider)
     },
-    "admin/incidents/schedule/<path:object_id>/add-rotation/": page(
+    "admin/incidents/schedule/<path:object_id>/add-rotation/": form(
         "incidents.view_schedule incidents.add_rotation", on=Schedule
     ),
     **{
