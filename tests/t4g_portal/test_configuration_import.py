@@ -490,7 +490,7 @@ def test_bad_row_is_refused_by_its_number(old: str, new: str, number: int, said:
         (
             "channels:\n  - {name: A, kind: fax}",
             2,
-            '"fax" is not one of email, slack, webhook',
+            '"fax" is not one of email',
         ),
         (
             "channels:\n  - name: A\n    kind: email\n    address: ops",

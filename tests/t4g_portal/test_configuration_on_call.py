@@ -92,7 +92,7 @@ def test_mistakes_are_named_with_their_line():
     assert "4: " in said
     assert "A day is expected" in said
     assert "5: " in said
-    assert "A time on the clock is expected" in said
+    assert "A time of day is expected" in said
     assert "There is no contact Nobody" in said.replace('"', "")
     assert "There is no schedule nowhere" in said.replace('"', "")
 

@@ -11,6 +11,7 @@ from incidents.models import (
     EscalationPolicy,
     EscalationStep,
     PriorityRule,
+    Schedule,
     Service,
     ServicePolicy,
     Team,
@@ -78,15 +79,16 @@ ESCALATION_POLICIES = Section(
             key=(),
             columns=columns(
                 EscalationStep,
-                "after_s channels contacts teams has_mention repeat_s repeat_limit "
+                "after_s channels schedules contacts teams has_mention repeat_s repeat_limit "
                 "only_weekdays only_from only_until time_zone",
                 references={
                     Channel: "name",
+                    Schedule: "slug",
                     Contact: "name",
                     Team: "name",
                 },
             ),
-            left_out=frozenset({"schedules"}),
+            left_out=frozenset(),
         ),
     ),
     check=_check_policy,
