@@ -83,13 +83,6 @@ _EMPTIES: Mapping[str, Empty] = {
     "notifications.contact": Empty(
         _("People and shared mailboxes, with the ways to reach them.")
     ),
-    "notifications.provider": Empty(
-        _("Who carries SMS and calls, or Slack with buttons. Without one, e-mail does.")
-    ),
-    "incidents.escalationpolicy": Empty(
-        _("Whom an incident tells, in which order, until somebody acknowledges.")
-    ),
-    "incidents.team": Empty(_("People whom a step of a policy tells together.")),
     "notifications.channel": Empty(
         _("Where alerts go: a Slack channel, a mailing list, a webhook."),
         "first_run:start",
