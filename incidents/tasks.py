@@ -6,6 +6,7 @@ from datetime import datetime
 
 from celery import shared_task
 
+from incidents import digest
 from incidents.advancing import advance_due
 from incidents.auditing import passing
 from incidents.collaboration.reminding import remind_due
@@ -69,12 +70,13 @@ def publish_shifts() -> None:
 
 @shared_task(name="incidents.tasks.remind")
 def remind() -> None:
-    """Remind of postmortems and action items; see `incidents.collaboration`."""
-    run_cycle(
-        name="incidents.remind",
-        bound_s=REMIND_BOUND_S,
-        cycle=lambda now: remind_due(now=now),
-    )
+    """Send the daily digest; remind of postmortems and action items."""
+
+    def cycle(now: datetime) -> None:
+        digest.send_due(now=now)
+        remind_due(now=now)
+
+    run_cycle(name="incidents.remind", bound_s=REMIND_BOUND_S, cycle=cycle)
 
 
 @shared_task(name="incidents.tasks.audit")
