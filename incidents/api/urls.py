@@ -20,6 +20,7 @@ from incidents.api.priorities import PriorityRuleResource
 from incidents.api.schedules import RotationResource, ScheduleResource
 from incidents.api.services import ServiceResource
 from incidents.api.shifts import OnCallResource
+from incidents.api.simulator import SimulatorResource
 from incidents.api.together import (
     ActionItemResource,
     IncidentRoleResource,
@@ -80,6 +81,7 @@ urlpatterns = [
     ),
     *resource("action-items/", ActionItemResource),
     path("numbers/", NumbersResource.as_view({"get": "read"})),
+    path("simulator/", SimulatorResource.as_view({"get": "read"})),
     *resource("priority-rules/", PriorityRuleResource),
     *resource("escalation-policies/", PolicyResource),
     *resource("teams/", TeamResource),

@@ -292,6 +292,7 @@ DECLARED: dict[str, Asks] = {
     ),
     "api/v1/incidents/<number:id>/alerts/": api("incidents.view_alert", on=Incident),
     "api/v1/numbers/": api("incidents.view_incident"),
+    "api/v1/simulator/": api("incidents.view_escalationpolicy"),
     **_api_of(EscalationPolicy, "escalation-policies"),
     **_api_of(Team, "teams"),
     "api/v1/service-policies/": api(

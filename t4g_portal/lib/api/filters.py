@@ -43,7 +43,9 @@ class StrictFilters(DjangoFilterBackend):  # type: ignore[misc]
         return found
 
 
-class _IdField(forms.Field):
+class IdField(forms.Field):
+    """The number of a row, as an address has it."""
+
     def to_python(self, value: Any) -> int | None:
         if value in self.empty_values:
             return None
@@ -52,7 +54,9 @@ class _IdField(forms.Field):
         return int(value)
 
 
-class _MomentField(forms.Field):
+class MomentField(forms.Field):
+    """A time with its offset."""
+
     def to_python(self, value: Any) -> datetime | None:
         if value in self.empty_values:
             return None
@@ -68,14 +72,14 @@ class _MomentField(forms.Field):
 class IdFilter(django_filters.Filter):  # type: ignore[misc]
     """The number of a row."""
 
-    field_class = _IdField
+    field_class = IdField
 
 
 @extend_schema_field({"type": "string", "format": "date-time"})
 class MomentFilter(django_filters.Filter):  # type: ignore[misc]
     """A time with its offset."""
 
-    field_class = _MomentField
+    field_class = MomentField
 
 
 @extend_schema_field({"type": "boolean"})
