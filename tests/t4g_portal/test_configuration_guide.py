@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from incidents.escalation import GUIDE as POLICIES
-from incidents.models import PriorityRule, Service
+from incidents.models import EscalationStep, PriorityRule, Service
 from monitors.models import ControlTarget, Monitor, Threshold
 from notifications.models import Address, Channel, Contact
 from t4g_portal.configuration.exporting import export
 from t4g_portal.configuration.importing import import_configuration
 from t4g_portal.configuration.seeding import GUIDE, seed
-from tests.factories import only_step
 
 pytestmark = pytest.mark.django_db
 
@@ -170,6 +169,13 @@ def test_one_failed_check_of_a_window_is_no_error_rate():
     assert 100 / threshold.min_sample_count <= threshold.warning_bound
 
 
+def first_step(rule: PriorityRule) -> EscalationStep:
+    assert rule.policy is not None
+    step = rule.policy.steps.first()
+    assert step is not None
+    return step
+
+
 @pytest.mark.parametrize(
     ("priority", "channels"),
     [
@@ -189,7 +195,7 @@ def test_one_failed_check_of_a_window_is_no_error_rate():
 def test_priority_matrix(priority: str, channels: set[str]):
     rule, guide = PriorityRule.objects.get(priority=priority), POLICIES[priority]
 
-    step = only_step(rule)
+    step = first_step(rule)
     assert {channel.name for channel in step.channels.all()} == channels
     assert (rule.response_s, rule.is_digest) == (guide.response_s, guide.is_digest)
     if guide.steps:
@@ -198,6 +204,17 @@ def test_priority_matrix(priority: str, channels: set[str]):
             expected.repeat_s,
             expected.has_mention,
         )
+
+
+def test_p0_calls_who_is_on_call_and_somebody_else_after_ten_minutes():
+    assert PriorityRule.objects.get(priority="p0").policy is not None
+    first, second = EscalationStep.objects.filter(policy__name="P0")
+
+    assert [one.slug for one in first.schedules.all()] == ["on-call"]
+    assert [one.name for one in first.contacts.all()] == ["Astreinte DevOps"]
+    assert [one.slug for one in second.schedules.all()] == ["on-call-second"]
+    assert (first.after_s, first.repeat_s) == (0, 300)
+    assert (second.after_s, second.repeat_s) == (600, 0)
 
 
 def test_mail_is_on_and_slack_waits_for_its_url():
