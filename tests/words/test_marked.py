@@ -21,6 +21,8 @@ APPS = ["checklists", "incidents", "kpis", "monitors", "notifications", "telemet
 SAME_EVERYWHERE = {
     *["JSON", "MTTA", "MTTR", "OK", "p50", "p95", "p99", "REST API", "T4G"],
     *["notranslate", "Slack", "HTTP"],
+    # Examples of what is entered.
+    "ana@example.org, +33 6 12 34 56 78, U012AB3CD",
 }
 # Classes of CSS, and the API's own pages, which are English (ADR 9).
 NOT_SCANNED = {"templates/incidents/_tone.html", "templates/api/docs.html"}
@@ -30,6 +32,8 @@ _BLOCKS = {"blocktranslate": "endblocktranslate", "comment": "endcomment"}
 _BLOCKS["blocktrans"] = "endblocktrans"
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _ADDRESS = re.compile(r"https?://\S+")
+# Inside stands the name of a picture, and screen readers are told to skip it.
+_ICON = "material-symbols-outlined"
 # What stands for a value that a tag fills in.
 _FILLED = "\ue000"
 
@@ -72,18 +76,23 @@ class _Reader(HTMLParser):
         super().__init__()
         self.said: list[str] = []
         self._silent = 0
+        self._is_icon = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._silent += tag in _SILENT_ELEMENTS
+        named = dict(attrs)
+        is_skipped = named.get("aria-hidden") == "true"
+        self._is_icon = _ICON in (named.get("class") or "").split() and is_skipped
         for name, value in attrs:
             if name in _SPOKEN_ATTRIBUTES:
                 self._hear(value or "")
 
     def handle_endtag(self, tag: str) -> None:
         self._silent -= tag in _SILENT_ELEMENTS
+        self._is_icon = False
 
     def handle_data(self, data: str) -> None:
-        if not self._silent:
+        if not (self._silent or self._is_icon):
             self._hear(data)
 
     def _hear(self, text: str) -> None:
