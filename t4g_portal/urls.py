@@ -8,6 +8,7 @@ from django.urls import include, path
 
 from incidents import simulator_views
 from incidents.oncall import feed_views
+from monitors import why_views
 from t4g_portal import views
 from t4g_portal.trust import csp_reports, signing_in
 
@@ -24,6 +25,7 @@ urlpatterns = [
     path("drills/", include("monitors.drills.urls")),
     path("incidents/", include("incidents.urls")),
     path("simulator/", simulator_views.simulator_page, name="simulator"),
+    path("simulator/why/", why_views.why_page, name="why"),
     path("on-call/", include("incidents.oncall.urls")),
     path("feeds/on-call/<str:token>.ics", feed_views.feed, name="on-call-feed"),
     path("me/", include("notifications.urls")),

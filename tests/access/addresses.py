@@ -202,6 +202,7 @@ DECLARED: dict[str, Asks] = {
         "incidents.change_actionitem", on=ActionItem
     ),
     "simulator/": page("incidents.view_escalationpolicy"),
+    "simulator/why/": page("monitors.view_monitor incidents.view_incident"),
     "drills/": page("monitors.view_drill"),
     "drills/start/": act("monitors.run_drill"),
     "drills/<int:pk>/": page("monitors.view_drill", on=Drill),
