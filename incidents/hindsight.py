@@ -200,11 +200,11 @@ class _Look:
                 at=row.queued_at,
                 is_stop=True,
             )
-        outcome = _("The provider could not deliver it")
+        outcome = _("the provider could not deliver it")
         if row.status != _Status.SENT:
             outcome = retold(row.outcome) or row.get_status_display()
         return Line(
-            _("%(who)s%(way)s: not delivered. %(outcome)s")
+            _("%(who)s%(way)s was not told: %(outcome)s")
             % {**words, "outcome": outcome},
             at=row.ended_at,
             is_stop=True,

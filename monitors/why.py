@@ -103,8 +103,9 @@ class _Look:
                 _("No enabled threshold makes an alert of it when it is down."),
                 is_stop=True,
             )
+        is_early = all(map(self._waits, self.thresholds))
         for threshold in self.thresholds:
-            yield Line(self._of_threshold(threshold), is_stop=self._waits(threshold))
+            yield Line(self._of_threshold(threshold), is_stop=is_early)
         for alert in self.alerts:
             yield Line(
                 _("Alert of %(priority)s: %(title)s")
