@@ -9,6 +9,7 @@ from collections.abc import Callable
 from bench import (
     admin_lists,
     api,
+    escalation,
     grouping,
     heartbeats,
     outbox,
@@ -24,6 +25,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
     "saturated": probing.saturated,
     "grouping": grouping.grouping,
     "paging": paging.paging,
+    "escalation": escalation.escalation,
     "outbox": outbox.outbox,
     "heartbeats": heartbeats.heartbeats,
     "pages": pages.pages,

@@ -4,35 +4,53 @@ that got lost, deadlines that pass."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
-from incidents import alarms, escalation, holding, paging, timeline
-from incidents.escalation.policy import Policy
+from incidents import alarms, holding, paging, timeline
+from incidents.desk import Desk
 from incidents.messages import Reason
-from incidents.mirroring import mirror
+from incidents.mirroring import mirror_all
 from incidents.models import Incident, IncidentEvent
 from incidents.paging import Occasion
-from incidents.reach import Worlds
 from notifications.models import Notification
 
 logger = logging.getLogger(__name__)
 
 # An incident that fails to advance waits this long, so that it can't hold up the rest.
 _SET_ASIDE = timedelta(minutes=1)
+# So many go on in one transaction, which holds up who wants to acknowledge one of them.
+_TOGETHER = 25
+# A call takes so many; the tick calls again while there are more, for this long.
+_AT_ONCE = 100
+_GO_ON = timedelta(seconds=4)
 
-_Act = Callable[[Incident, datetime, Worlds], None]
+_Act = Callable[[Incident, datetime, Desk], None]
 
 
-def advance_due(*, now: datetime, limit: int = 100) -> int:
+def advance_all(*, now: datetime) -> int:
+    """Advance all that is due, a few at a time; return how many.
+
+    What is left after some seconds waits for the next tick.
+    """
+    until = time.monotonic() + _GO_ON.total_seconds()
+    total = 0
+    while True:
+        count = advance_due(now=now)
+        total += count
+        if count < _AT_ONCE or time.monotonic() > until:
+            return total
+
+
+def advance_due(*, now: datetime, limit: int = _AT_ONCE) -> int:
     """Advance up to `limit` open incidents whose time has come; return how many.
 
-    Each is its own transaction: state, timeline and outbox commit together or not at
-    all. Any number of engines may run it at once. It also finds triggered incidents
+    State, timeline and outbox of each commit together or not at all. Any number of engines may run it at once. It also finds triggered incidents
     none of whose pages is delivered or under way, and pages through other channels;
     notes response deadlines that have passed; and lets the portal alert about steps
     that reach nobody.
@@ -46,43 +64,50 @@ def advance_due(*, now: datetime, limit: int = 100) -> int:
 
 
 def _each(incidents: QuerySet[Incident], act: _Act, now: datetime, limit: int) -> int:
-    """Do one act to each incident that is free and still fits the query."""
-    chosen = list(incidents.values_list("pk", "policy")[:limit])
-    if not chosen:
-        return 0
-    worlds = Worlds(at=now, policies=_readable(policy for _pk, policy in chosen))
+    """Do one act to each incident that is free and still fits the query.
+
+    Several in one transaction; when that fails, each in its own, so that one can't hold
+    up the others.
+    """
+    chosen = list(incidents.values_list("pk", flat=True)[:limit])
+    return sum(
+        _do_some(incidents, chosen[first : first + _TOGETHER], act, now)
+        for first in range(0, len(chosen), _TOGETHER)
+    )
+
+
+def _do_some(
+    incidents: QuerySet[Incident], chosen: list[int], act: _Act, now: datetime
+) -> int:
+    try:
+        return _do(incidents.filter(pk__in=chosen), act, now)
+    except Exception:
+        logger.warning("incidents go on one by one", exc_info=True)
     count = 0
-    for pk, _policy in chosen:
+    for pk in chosen:
         try:
-            with transaction.atomic():
-                incident = (
-                    incidents.filter(pk=pk)
-                    .select_related("service")
-                    .select_for_update(of=("self",), skip_locked=True)
-                    .first()
-                )
-                if incident is None:
-                    continue
-                act(incident, now, worlds)
-                paging.schedule(incident=incident, now=now)
-                incident.save()
-                mirror(incident=incident, now=now)
-                count += 1
+            count += _do(incidents.filter(pk=pk), act, now)
         except Exception:
             logger.exception("incident %s could not advance", pk)
             _set_aside(pk, now)
     return count
 
 
-def _readable(stored: Iterable[object]) -> list[Policy]:
-    """Read the policies that are any; the others fail where only they are held up."""
-    policies = []
-    for each in stored:
-        try:
-            policies.append(escalation.read(each))  # type: ignore[arg-type]
-        except (KeyError, TypeError):
-            continue
-    return policies
+def _do(chosen: QuerySet[Incident], act: _Act, now: datetime) -> int:
+    with transaction.atomic():
+        incidents = list(
+            chosen.select_related("service").select_for_update(
+                of=("self",), skip_locked=True
+            )
+        )
+        desk = Desk(at=now, incidents=incidents)
+        for incident in incidents:
+            act(incident, now, desk)
+            paging.schedule(incident=incident, now=now)
+            incident.save()
+        desk.clear()
+        mirror_all(incidents=incidents, now=now)
+    return len(incidents)
 
 
 def _set_aside(pk: int, now: datetime) -> None:
@@ -91,11 +116,11 @@ def _set_aside(pk: int, now: datetime) -> None:
     )
 
 
-def _advance(incident: Incident, now: datetime, worlds: Worlds) -> None:
+def _advance(incident: Incident, now: datetime, desk: Desk) -> None:
     if incident.snoozed_until is not None:
         _wake(incident, now)
     elif incident.status == Incident.Status.TRIGGERED:
-        paging.climb(incident=incident, now=now, worlds=worlds)
+        paging.climb(incident=incident, now=now, desk=desk)
     elif incident.ack_expires_at is not None and incident.ack_expires_at <= now:
         _expire(incident, now)
 
@@ -149,8 +174,8 @@ def _undelivered(now: datetime) -> QuerySet[Incident]:
     )
 
 
-def _page_others(incident: Incident, now: datetime, worlds: Worlds) -> None:
-    paging.page_others(incident=incident, now=now, worlds=worlds)
+def _page_others(incident: Incident, now: datetime, desk: Desk) -> None:
+    paging.page_others(incident=incident, now=now, desk=desk)
 
 
 def _note_missed(now: datetime, limit: int) -> None:

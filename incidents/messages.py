@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import StrEnum
@@ -84,6 +85,39 @@ def thread_key(*, incident: Incident) -> str:
     return f"incident:{incident.pk}"
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the rows around an incident say, for its messages."""
+
+    # Firing now, the most urgent first; when all is over, the last one.
+    alerts: tuple[Alert, ...] = ()
+    past_priorities: tuple[str, ...] = ()
+
+
+def gather(*, incidents: Sequence[Incident]) -> dict[int, Gathered]:
+    """Read what the messages about some incidents tell; three queries at most."""
+    ids = [incident.pk for incident in incidents]
+    firing: dict[int, list[Alert]] = {pk: [] for pk in ids}
+    for alert in Alert.objects.filter(
+        incident__in=ids, status=Alert.Status.FIRING
+    ).order_by("priority", "pk"):
+        firing[alert.incident_id].append(alert)
+    over = [pk for pk, alerts in firing.items() if not alerts]
+    if over:
+        last = Alert.objects.filter(incident__in=over).order_by("incident", "-pk")
+        for alert in last.distinct("incident"):
+            firing[alert.incident_id].append(alert)
+    past: dict[int, list[str]] = {pk: [] for pk in ids}
+    for pk, priority in IncidentEvent.objects.filter(
+        incident__in=ids, kind=IncidentEvent.Kind.PRIORITY_CHANGED
+    ).values_list("incident_id", "data__from"):
+        past[pk].append(priority)
+    return {
+        pk: Gathered(alerts=tuple(firing[pk]), past_priorities=tuple(past[pk]))
+        for pk in ids
+    }
+
+
 def story_of(
     *,
     incident: Incident,
@@ -92,31 +126,21 @@ def story_of(
     actor: str = "",
     old: str = "",
     via: str = "",
+    gathered: Gathered | None = None,
 ) -> Story:
-    """Gather what the messages tell; three queries at most."""
-    alerts = list(
-        incident.alerts.filter(status=Alert.Status.FIRING).order_by("priority", "pk")
-    )
-    if not alerts:
-        alerts = list(incident.alerts.order_by("-pk")[:1])
+    """Return what the messages tell; three queries at most, none with `gathered`."""
+    gathered = gathered or gather(incidents=[incident])[incident.pk]
     return Story(
         incident=incident,
         service=incident.service,
-        alerts=tuple(alerts),
+        alerts=gathered.alerts,
         reason=reason,
         now=now,
-        thread_priority=_highest_so_far(incident),
+        thread_priority=highest([*gathered.past_priorities, incident.priority]),
         actor=actor,
         old=old,
         via=via,
     )
-
-
-def _highest_so_far(incident: Incident) -> str:
-    past = IncidentEvent.objects.filter(
-        incident=incident, kind=IncidentEvent.Kind.PRIORITY_CHANGED
-    ).values_list("data__from", flat=True)
-    return highest([*past, incident.priority])
 
 
 def build(

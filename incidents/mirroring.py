@@ -6,17 +6,18 @@ place that holds a page, in the transaction of the change; a newer one replaces 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone, translation
 
 from incidents import timeline
+from incidents.desk import ALIVE, PAGE
 from incidents.messages import Reason, build, story_of, thread_key, zone_of
 from incidents.models import Incident, IncidentEvent
-from incidents.paging import ALIVE, PAGE
 from notifications import services as outbox
 from notifications.models import Notification
 from t4g_portal.lib.wording import clock
@@ -79,19 +80,36 @@ def mirror(*, incident: Incident, now: datetime, is_new: bool = False) -> None:
             continue
 
 
+def mirror_all(*, incidents: Sequence[Incident], now: datetime) -> None:
+    """`mirror` for several; one query where none of them is in such a place."""
+    subjects = {thread_key(incident=each): each for each in incidents}
+    found = set(
+        _editable()
+        .filter(subject_key__in=list(subjects))
+        .values_list("subject_key", flat=True)
+    )
+    for subject in sorted(found):
+        mirror(incident=subjects[subject], now=now)
+
+
 def _places(incident: Incident) -> list[Notification]:
     """Return one page for each place whose messages can be edited."""
     return list(
-        Notification.objects.filter(
-            Q(channel__kind="slack_bot") | Q(address__kind="slack"),
-            subject_key=thread_key(incident=incident),
-            purpose=PAGE,
-            status__in=ALIVE,
-        )
+        _editable()
+        .filter(subject_key=thread_key(incident=incident))
         .select_related("channel", "address__contact")
         .defer("channel__secret")
         .order_by("channel_id", "address_id", "pk")
         .distinct("channel_id", "address_id")
+    )
+
+
+def _editable() -> QuerySet[Notification]:
+    """Pages whose messages can be edited where they stand."""
+    return Notification.objects.filter(
+        Q(channel__kind="slack_bot") | Q(address__kind="slack"),
+        purpose=PAGE,
+        status__in=ALIVE,
     )
 
 

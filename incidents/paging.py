@@ -7,34 +7,26 @@ object and the caller saves it, so that state, timeline and outbox commit togeth
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from incidents import escalation, timeline
+from incidents.desk import ALIVE as ALIVE
+from incidents.desk import PAGE as PAGE
+from incidents.desk import Desk, Known
 from incidents.escalation import expanding, planning
 from incidents.escalation.expanding import NOTHING_TO_AVOID, Avoid, Delivery, Page
 from incidents.escalation.planning import Progress
 from incidents.escalation.policy import Policy
 from incidents.inbound import links
-from incidents.messages import Reason, Story, build, story_of, thread_key
+from incidents.messages import Reason, Story, build, thread_key
 from incidents.models import Incident, IncidentEvent
 from incidents.reach import Worlds
 from notifications import services as outbox
-from notifications.models import Notification
+from notifications.message import Message
+from notifications.models import Channel, Notification
 from notifications.services import Draft
-
-# The purpose of these outbox rows.
-PAGE = "page"
-
-ALIVE = [
-    Notification.Status.QUEUED,
-    Notification.Status.SENDING,
-    Notification.Status.SENT,
-    Notification.Status.BUNDLED,
-]
-# Reasons to say it to those who know already.
-_AGAIN = {Reason.REMINDED, Reason.ESCALATED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +36,6 @@ class Occasion:
     reason: Reason
     actor: str = ""
     old: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Who has a page about an incident, or will get one."""
-
-    channels: frozenset[int]
-    addresses: frozenset[int]
-    contacts: frozenset[int]
 
 
 def begin(*, incident: Incident, occasion: Occasion, now: datetime) -> None:
@@ -72,7 +55,7 @@ def begin(*, incident: Incident, occasion: Occasion, now: datetime) -> None:
     _page(incident=incident, policy=policy, steps=steps, occasion=occasion, now=now)
 
 
-def climb(*, incident: Incident, now: datetime, worlds: Worlds | None = None) -> None:
+def climb(*, incident: Incident, now: datetime, desk: Desk | None = None) -> None:
     """Page for every step that is due; after a page for nobody, for all that have run."""
     policy = escalation.read(incident.policy)
     progress = progress_of(incident)
@@ -91,7 +74,7 @@ def climb(*, incident: Incident, now: datetime, worlds: Worlds | None = None) ->
         steps=steps,
         occasion=Occasion(reason),
         now=now,
-        worlds=worlds,
+        desk=desk,
     )
 
 
@@ -167,9 +150,7 @@ def page_untold(*, incident: Incident, occasion: Occasion, now: datetime) -> Non
     )
 
 
-def page_others(
-    *, incident: Incident, now: datetime, worlds: Worlds | None = None
-) -> None:
+def page_others(*, incident: Incident, now: datetime, desk: Desk | None = None) -> None:
     """Page by other ways than those that refused what was sent so far."""
     policy = escalation.read(incident.policy)
     _page(
@@ -178,7 +159,7 @@ def page_others(
         steps=progress_of(incident).started,
         occasion=Occasion(Reason.UNDELIVERED),
         now=now,
-        worlds=worlds,
+        desk=desk,
         avoid=_failed(incident),
     )
 
@@ -244,7 +225,7 @@ def _page(
     steps: tuple[int, ...],
     occasion: Occasion,
     now: datetime,
-    worlds: Worlds | None = None,
+    desk: Desk | None = None,
     is_only_untold: bool = False,
     avoid: Avoid = NOTHING_TO_AVOID,
 ) -> bool:
@@ -255,121 +236,125 @@ def _page(
     """
     if policy.is_digest or not steps:
         return False
-    worlds = worlds or Worlds(at=now, policies=[policy])
+    if desk is None:
+        desk = Desk(at=now, incidents=[incident])
+        is_told = _page(
+            incident=incident,
+            policy=policy,
+            steps=steps,
+            occasion=occasion,
+            now=now,
+            desk=desk,
+            is_only_untold=is_only_untold,
+            avoid=avoid,
+        )
+        desk.clear()
+        return is_told
     page = expanding.decide(
-        policy=policy, steps=steps, world=worlds.of(policy), avoid=avoid
+        policy=policy, steps=steps, world=desk.worlds.of(policy), avoid=avoid
     )
     if page.empties:
         incident.has_empty_step = True
     if page.is_for_nobody:
-        _note_untold(incident=incident, reason=occasion.reason, now=now, page=page)
+        _note_untold(incident=incident, reason=occasion.reason, page=page, desk=desk)
         return False
-    _note_empties(incident=incident, now=now, page=page)
-    known = _known(incident)
+    _note_empties(incident=incident, page=page, desk=desk)
+    known = desk.known(incident)
     if is_only_untold:
         page = page.without(channels=known.channels, contacts=known.contacts)
         if page.is_for_nobody:
             return False
-    _write(
-        incident=incident,
-        page=page,
-        story=story_of(
-            incident=incident,
-            reason=occasion.reason,
-            now=now,
-            actor=occasion.actor,
-            old=occasion.old,
-        ),
-        known=known,
-        worlds=worlds,
+    story = desk.story(
+        incident, reason=occasion.reason, actor=occasion.actor, old=occasion.old
     )
+    _write(incident=incident, page=page, story=story, known=known, desk=desk)
     return True
 
 
 def _write(
-    *, incident: Incident, page: Page, story: Story, known: _Known, worlds: Worlds
+    *, incident: Incident, page: Page, story: Story, known: Known, desk: Desk
 ) -> None:
-    number = incident.escalation_count
-    incident.escalation_count = number + 1
-    outbox.enqueue_all(
-        drafts=[
-            _draft(
-                incident=incident,
-                delivery=delivery,
-                number=number,
-                story=story,
-                known=known,
-                worlds=worlds,
-                has_mention=page.has_mention,
-            )
-            for delivery in page.deliveries
-        ],
-        now=story.now,
+    # The number is unique to this page: a second engine that decides the same collides
+    # here.
+    key = f"incident:{incident.pk}:page:{incident.escalation_count}"
+    incident.escalation_count += 1
+    letters = _Letters(story=story, known=known, has_mention=page.has_mention)
+    desk.send(
+        letters.to_channel(desk.worlds.channel(each.channel_id), key=key)
+        if each.channel_id is not None
+        else letters.to_person(each, desk=desk, key=key)
+        for each in page.deliveries
     )
     incident.paged_at = story.now
     incident.is_untold = False
-    timeline.add(
-        incident=incident,
-        kind=IncidentEvent.Kind.ESCALATED
-        if story.reason == Reason.REMINDED
-        else IncidentEvent.Kind.NOTIFIED,
-        now=story.now,
-        data={
-            "reason": str(story.reason),
-            "channels": list(_by_name(page.deliveries)),
-            "is_fallback": page.resort is not None,
-            "resort": page.resort,
-            "steps": [step + 1 for step in page.steps],
-            "to": list(_by_name(page.deliveries).values()),
-        },
+    to = _by_name(page.deliveries)
+    desk.note(
+        timeline.line(
+            incident=incident,
+            kind=IncidentEvent.Kind.ESCALATED
+            if story.reason == Reason.REMINDED
+            else IncidentEvent.Kind.NOTIFIED,
+            now=story.now,
+            data={
+                "reason": str(story.reason),
+                "channels": list(to),
+                "is_fallback": page.resort is not None,
+                "resort": page.resort,
+                "steps": [step + 1 for step in page.steps],
+                "to": list(to.values()),
+            },
+        )
     )
 
 
-def _draft(
-    *,
-    incident: Incident,
-    delivery: Delivery,
-    number: int,
-    story: Story,
-    known: _Known,
-    worlds: Worlds,
-    has_mention: bool,
-) -> Draft:
-    # The number is unique to this page: a second engine that decides the same collides
-    # here.
-    page = f"incident:{incident.pk}:page:{number}"
-    channel = address = None
-    if delivery.channel_id is not None:
-        channel = worlds.channel(delivery.channel_id)
-        key, route_key, language = f"{page}:{channel.pk}", "", channel.language
-        is_first = channel.pk not in known.channels
-    else:
-        assert delivery.address_id is not None  # noqa: S101 it is one or the other
-        address = worlds.address(delivery.address_id)
-        key = f"{page}:address:{address.pk}:{delivery.method}"
-        route_key = f"{page}:contact:{delivery.contact_id}"
-        language = address.contact.language
-        is_first = address.pk not in known.addresses
-    return Draft(
-        channel=channel,
-        address=address,
-        message=build(
-            story=story,
-            language=language,
-            is_first_in_thread=is_first,
-            has_mention=has_mention,
-            ack_url=links.ack_url(incident=incident, address=address)
-            if address is not None
-            else "",
-        ),
-        purpose=PAGE,
-        subject_key=thread_key(incident=incident),
-        idempotency_key=key,
-        lane=Notification.Lane.PAGING,
-        not_before=delivery.not_before,
-        method=delivery.method,
-        route_key=route_key,
-    )
+class _Letters:
+    """The messages of one page; each text is written once."""
+
+    def __init__(self, *, story: Story, known: Known, has_mention: bool) -> None:
+        self._story, self._known, self._has_mention = story, known, has_mention
+        self._texts: dict[tuple[str, bool], Message] = {}
+
+    def to_channel(self, channel: Channel, *, key: str) -> Draft:
+        is_first = channel.pk not in self._known.channels
+        return Draft(
+            channel=channel,
+            message=self._text(channel.language, is_first),
+            purpose=PAGE,
+            subject_key=thread_key(incident=self._story.incident),
+            idempotency_key=f"{key}:{channel.pk}",
+            lane=Notification.Lane.PAGING,
+        )
+
+    def to_person(self, delivery: Delivery, *, desk: Desk, key: str) -> Draft:
+        assert delivery.address_id is not None  # noqa: S101 it is no channel
+        address = desk.worlds.address(delivery.address_id)
+        incident = self._story.incident
+        text = self._text(
+            address.contact.language, address.pk not in self._known.addresses
+        )
+        return Draft(
+            address=address,
+            message=replace(
+                text, ack_url=links.ack_url(incident=incident, address=address)
+            ),
+            purpose=PAGE,
+            subject_key=thread_key(incident=incident),
+            idempotency_key=f"{key}:address:{address.pk}:{delivery.method}",
+            lane=Notification.Lane.PAGING,
+            not_before=delivery.not_before,
+            method=delivery.method,
+            route_key=f"{key}:contact:{delivery.contact_id}",
+        )
+
+    def _text(self, language: str, is_first: bool) -> Message:
+        if (language, is_first) not in self._texts:
+            self._texts[language, is_first] = build(
+                story=self._story,
+                language=language,
+                is_first_in_thread=is_first,
+                has_mention=self._has_mention,
+            )
+        return self._texts[language, is_first]
 
 
 def _by_name(deliveries: Iterable[Delivery]) -> dict[str, dict[str, Any]]:
@@ -391,22 +376,22 @@ def _by_name(deliveries: Iterable[Delivery]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _note_untold(
-    *, incident: Incident, reason: Reason, now: datetime, page: Page
-) -> None:
+def _note_untold(*, incident: Incident, reason: Reason, page: Page, desk: Desk) -> None:
     """Say once, not at each try, that a page reached nobody."""
     if incident.is_untold:
         return
     incident.is_untold = True
-    timeline.add(
-        incident=incident,
-        kind=IncidentEvent.Kind.UNTOLD,
-        now=now,
-        data={"reason": str(reason), "misses": _misses(page.misses)},
+    desk.note(
+        timeline.line(
+            incident=incident,
+            kind=IncidentEvent.Kind.UNTOLD,
+            now=desk.at,
+            data={"reason": str(reason), "misses": _misses(page.misses)},
+        )
     )
 
 
-def _note_empties(*, incident: Incident, now: datetime, page: Page) -> None:
+def _note_empties(*, incident: Incident, page: Page, desk: Desk) -> None:
     """Say once a climb which step reached nobody, and who is told in its place."""
     if not page.empties:
         return
@@ -416,15 +401,17 @@ def _note_empties(*, incident: Incident, now: datetime, page: Page) -> None:
     said = set(lines.values_list("data__step", flat=True))
     for empty in page.empties:
         if empty.step + 1 not in said:
-            timeline.add(
-                incident=incident,
-                kind=IncidentEvent.Kind.EMPTY_STEP,
-                now=now,
-                data={
-                    "step": empty.step + 1,
-                    "resort": page.resort,
-                    "misses": _misses(empty.misses),
-                },
+            desk.note(
+                timeline.line(
+                    incident=incident,
+                    kind=IncidentEvent.Kind.EMPTY_STEP,
+                    now=desk.at,
+                    data={
+                        "step": empty.step + 1,
+                        "resort": page.resort,
+                        "misses": _misses(empty.misses),
+                    },
+                )
             )
 
 
@@ -435,18 +422,6 @@ def _misses(misses: Iterable[expanding.Miss]) -> list[dict[str, str]]:
 def _keep(incident: Incident, progress: Progress) -> None:
     incident.escalation_began_at = progress.began_at
     incident.escalation_runs = progress.stored()
-
-
-def _known(incident: Incident) -> _Known:
-    rows = Notification.objects.filter(
-        subject_key=thread_key(incident=incident), purpose=PAGE, status__in=ALIVE
-    ).values_list("channel_id", "address_id", "address__contact_id")
-    found = list(rows)
-    return _Known(
-        channels=_ids(row[0] for row in found),
-        addresses=_ids(row[1] for row in found),
-        contacts=_ids(row[2] for row in found),
-    )
 
 
 def _failed(incident: Incident) -> Avoid:

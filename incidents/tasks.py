@@ -7,7 +7,7 @@ from datetime import datetime
 from celery import shared_task
 
 from incidents import digest
-from incidents.advancing import advance_due
+from incidents.advancing import advance_all
 from incidents.auditing import passing
 from incidents.collaboration.reminding import remind_due
 from incidents.oncall import handoffs, importing, publishing, recording, swapping
@@ -28,7 +28,7 @@ def advance() -> None:
     run_cycle(
         name="incidents.advance",
         bound_s=ADVANCE_BOUND_S,
-        cycle=lambda now: advance_due(now=now),
+        cycle=lambda now: advance_all(now=now),
     )
 
 

@@ -6,7 +6,7 @@ text (a note, an alert's title) is kept as it was written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,11 +43,41 @@ def add(
     data: dict[str, Any] | None = None,
 ) -> IncidentEvent:
     """Append one line; it can never be changed. Of the API's it keeps the key's name."""
+    event = line(
+        incident=incident,
+        kind=kind,
+        now=now,
+        actor=actor,
+        via=via,
+        text=text,
+        data=data,
+    )
+    event.save(force_insert=True)
+    return event
+
+
+def add_all(*, lines: Sequence[IncidentEvent]) -> None:
+    """Append lines that were made by `line`, in their order."""
+    if lines:
+        IncidentEvent.objects.bulk_create(lines)
+
+
+def line(
+    *,
+    incident: Incident,
+    kind: str,
+    now: datetime,
+    actor: Actor | None = None,
+    via: str = IncidentEvent.Via.ENGINE,
+    text: str = "",
+    data: dict[str, Any] | None = None,
+) -> IncidentEvent:
+    """Return a line that is not stored yet."""
     if actor is not None:
         data = {**(data or {}), **actor.facts}
     if via == IncidentEvent.Via.API and acts.current().by:
         data = {**(data or {}), "key": acts.current().by}
-    return IncidentEvent.objects.create(
+    return IncidentEvent(
         incident=incident,
         at=now,
         kind=kind,
