@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -87,7 +87,7 @@ def simulator_page(request: HttpRequest) -> HttpResponse:
     """Who would be told of an incident, by what, when and why."""
     is_asked = "service" in request.GET
     now = timezone.localtime()
-    form = SimulatorForm(request.GET if is_asked else None, initial={"at": now})
+    form = SimulatorForm(_asked(request) if is_asked else None, initial={"at": now})
     context: dict[str, Any] = {"form": form}
     if is_asked:
         # The form's time is a wall time; whose, says the service.
@@ -98,6 +98,14 @@ def simulator_page(request: HttpRequest) -> HttpResponse:
     return render_page(
         request, "simulator/page.html", context, title=gettext("Simulator")
     )
+
+
+def _asked(request: HttpRequest) -> QueryDict:
+    """Return what was asked, as the form shows it: an address may leave out the rest."""
+    asked = request.GET.copy()
+    for name, usual in (("priority", Priority.P0), ("minutes", "60")):
+        asked.setdefault(name, usual)
+    return asked
 
 
 def _answer(request: HttpRequest, asked: dict[str, Any]) -> dict[str, Any]:

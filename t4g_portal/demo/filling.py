@@ -17,6 +17,8 @@ from django.urls import reverse
 
 from incidents.models import Incident, Service
 from monitors.models import Monitor
+from notifications.models import Contact
+from notifications.verifying import verify_by_hand
 from t4g_portal.configuration.importing import import_configuration
 from t4g_portal.demo import past
 from t4g_portal.demo.marking import DATABASE_MARK, folder, read_ports, write
@@ -65,6 +67,7 @@ def fill(*, now: datetime) -> bool:
             _configure()
         people = _people()
         if is_new:
+            _introduce(people, now)
             past.write(now=now, people=people)
     _tell_jobs_where_to_ping()
     return is_new
@@ -123,6 +126,18 @@ def _people() -> dict[str, User]:
         user.groups.set(Group.objects.filter(name=role.name))
         known[username] = user
     return known
+
+
+def _introduce(people: dict[str, User], now: datetime) -> None:
+    """Give those on call their accounts, and their addresses the proof they need."""
+    for contact in Contact.objects.all():
+        contact.user = next(
+            (user for user in people.values() if user.get_full_name() == contact.name),
+            None,
+        )
+        contact.save(update_fields=["user"])
+        for address in contact.addresses.all():
+            verify_by_hand(address=address, now=now)
 
 
 def _tell_jobs_where_to_ping() -> None:
