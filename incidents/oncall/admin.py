@@ -55,12 +55,11 @@ class RotationInline(TabularInline):  # type: ignore[misc]
     """What a schedule is made of; each rotation is edited on its own page."""
 
     model = Rotation
-    fields = ("name", "position", "turns", "people")
+    fields = ("link", "position", "turns", "people")
     readonly_fields = fields
     ordering = ("-position", "pk")
     extra = 0
     can_delete = False
-    show_change_link = True
     hide_title = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -69,6 +68,15 @@ class RotationInline(TabularInline):  # type: ignore[misc]
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rotation]:
         rows: QuerySet[Rotation] = super().get_queryset(request)
         return rows.prefetch_related("participants__contact")
+
+    @admin.display(description=gettext_lazy("name"))
+    def link(self, rotation: Rotation) -> SafeString:
+        url = reverse("admin:incidents_rotation_change", args=[rotation.pk])
+        return format_html(
+            '<a href="{}" class="font-medium text-primary-600 dark:text-primary-500">{}</a>',
+            url,
+            rotation.name,
+        )
 
     @admin.display(description=gettext_lazy("turns"))
     def turns(self, rotation: Rotation) -> str:
@@ -229,6 +237,20 @@ class ScheduleAdmin(GapWarningAdmin):
     def add_rotation(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = cast(Schedule, self.get_object(request, unquote(object_id)))
         return redirect(reverse("admin:incidents_rotation_add") + f"?schedule={row.pk}")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        """Offer to import where there is a calendar, to adopt where one waits."""
+        rows = Schedule.objects.filter(pk=object_id).exclude(ical_url="")
+        left_out = set()
+        if not rows.exists():
+            left_out |= {"import", "adopt"}
+        elif not rows.filter(state__held_lost_count__gt=0).exists():
+            left_out.add("adopt")
+        return [
+            one
+            for one in super().get_actions_detail(request, object_id)
+            if one.path not in left_out
+        ]
 
     def has_add_rotation_permission(
         self, request: HttpRequest, _id: Any = None

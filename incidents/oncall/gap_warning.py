@@ -17,6 +17,7 @@ from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldBooleanSwitchWidget
@@ -54,10 +55,12 @@ class GapForm(forms.ModelForm):  # type: ignore[type-arg]
         """Say when nobody would be on call."""
         cleaned = super().clean() or self.cleaned_data
         if self.gaps:
-            self.add_error(None, list(self.gaps))
             self.add_error(
                 None,
-                _("Nothing is saved yet. Change it, or tick “Save it all the same”."),
+                _(
+                    "Nothing is saved yet: it would leave time with nobody on call, which is"
+                    " listed below. Change it, or tick “Save it all the same”."
+                ),
             )
         return cleaned
 
@@ -78,8 +81,12 @@ class GapWarningAdmin(PortalAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         found = [*super().get_fieldsets(request, obj)]
-        if getattr(request, "on_call_gaps", ()):
-            found.append((_("Nobody on call"), {"fields": ["leave_gap"]}))
+        gaps = getattr(request, "on_call_gaps", ())
+        if gaps:
+            listed = format_html_join("", "<li>{}</li>", ((gap,) for gap in gaps))
+            said = format_html("<ul>{}</ul>", listed)
+            fields = {"fields": ["leave_gap"], "description": said}
+            found.insert(0, (_("Nobody on call"), fields))
         return found
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -10,7 +10,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from incidents.models import Absence, OnCallRecord, Override, Rotation, Schedule
+from incidents.models import (
+    Absence,
+    OnCallRecord,
+    Override,
+    Rotation,
+    Schedule,
+    ScheduleState,
+)
 from tests.factories import make_contact, make_user
 from tests.incidents.oncall.making import (
     make_absence,
@@ -215,6 +222,7 @@ def test_schedule_page_shows_its_rotations_and_its_flaws(client, people):
     page = client.get(url).content.decode()
 
     assert "Ana → Bo" in page
+    assert f"/admin/incidents/rotation/{schedule.rotations.get().pk}/change/" in page
     assert "nobody is on call" in page
     assert "kanarienvogel" not in page
     assert "Set. Leave empty to keep it." in page
@@ -242,3 +250,20 @@ def test_calendar_s_address_is_kept_replaced_and_cleared(client):
 
     page = client.post(url, form | {"new_ical_url": "ftp://x"}).content.decode()
     assert "full URL that starts with https://" in page
+
+
+def test_importing_is_offered_where_there_is_something_to_import(client):
+    plain = make_schedule()
+    importing = make_schedule(ical_url="https://example.org/a.ics")
+    held = make_schedule(ical_url="https://example.org/b.ics")
+    ScheduleState.objects.create(schedule=held, held_lost_count=3)
+
+    for schedule, offered in (
+        (plain, []),
+        (importing, ["import"]),
+        (held, ["import", "adopt"]),
+    ):
+        url = reverse("admin:incidents_schedule_change", args=[schedule.pk])
+        page = client.get(url).content.decode()
+        found = [act for act in ("import", "adopt") if f"/{schedule.pk}/{act}/" in page]
+        assert found == offered
