@@ -15,6 +15,7 @@ urlpatterns = [
     path("numbers/<str:name>.csv", numbers.table, name="numbers-table"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/acknowledge/", views.acknowledge, name="acknowledge"),
+    path("<int:pk>/escalate/", views.escalate, name="escalate"),
     path("<int:pk>/unacknowledge/", views.unacknowledge, name="unacknowledge"),
     path("<int:pk>/resolve/", views.resolve, name="resolve"),
     path("<int:pk>/note/", views.note, name="note"),

@@ -197,6 +197,17 @@ def unacknowledge(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @button()
+def escalate(request: HttpRequest, pk: int) -> HttpResponse:
+    """Page the next step of the policy now."""
+    return act(
+        request,
+        pk,
+        lambda: services.escalate_now(incident_id=pk, **actor(request)),
+        _("Escalated: the next step is paged now."),
+    )
+
+
+@button()
 def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     """Declare the incident over."""
     form = ResolveForm(request.POST)

@@ -1,7 +1,8 @@
 """Taking due rows out of the outbox, with a lease, in one statement.
 
 What it promises: no row is held by two senders, one destination gets one message at a
-time, the messages of a thread go in order, and no lane takes the slots of another.
+time by each method (an SMS that is tried again holds up no call to the same phone), the
+messages of a thread go in order, and no lane takes the slots of another.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ WITH slot (lane, free) AS (
     SELECT * FROM unnest(%(lanes)s::int[], %(free)s::int[])
 ),
 live AS (
-    SELECT id, lane, next_attempt_at, channel_id, address_id,
+    SELECT id, lane, next_attempt_at, channel_id, address_id, method,
         status = 'sending' AND lease_until > %(now)s AS is_in_flight,
         next_attempt_at <= %(now)s AS is_due,
         coalesce(message ->> 'edits', '') <> '' AS is_edit,
@@ -54,16 +55,16 @@ placed AS (
         bool_or(is_in_flight AND NOT is_edit) OVER destination
             OR (is_edit AND bool_or(is_in_flight) OVER destination) AS is_busy,
         thread_key = '' OR id = min(id) OVER (
-            PARTITION BY channel_id, address_id, thread_key
+            PARTITION BY channel_id, address_id, method, thread_key
         ) AS is_next_in_thread
     FROM live
-    WINDOW destination AS (PARTITION BY channel_id, address_id)
+    WINDOW destination AS (PARTITION BY channel_id, address_id, method)
 ),
 next_of_destination AS (
-    SELECT DISTINCT ON (channel_id, address_id) id, lane, next_attempt_at
+    SELECT DISTINCT ON (channel_id, address_id, method) id, lane, next_attempt_at
     FROM placed
     WHERE is_due AND is_next_in_thread AND NOT is_busy
-    ORDER BY channel_id, address_id, lane, next_attempt_at, id
+    ORDER BY channel_id, address_id, method, lane, next_attempt_at, id
 ),
 ranked AS (
     SELECT id, lane, row_number() OVER (

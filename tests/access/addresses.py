@@ -134,6 +134,7 @@ DECLARED: dict[str, Asks] = {
         f"incidents/<int:pk>/{name}/": act("incidents.change_incident", on=Incident)
         for name in (
             "acknowledge",
+            "escalate",
             "unacknowledge",
             "resolve",
             "note",

@@ -35,6 +35,7 @@ ACTS = [
     "role",
     "merge",
     "acknowledge",
+    "escalate",
     "unacknowledge",
     "resolve",
     "note",
@@ -457,6 +458,16 @@ def test_what_can_not_be_done_is_said_on_the_page(reader, now, name, form, words
 
     assert said(reader.post(address(name, incident), form)) == [words]
     assert reread(incident).status == Incident.Status.TRIGGERED
+
+
+def test_escalate_button_pages_the_next_step(reader, now):
+    make_priority_rules(make_channel())
+    incident = make_incident(now=now)
+
+    answer = reader.post(address("escalate", incident))
+
+    assert said(answer) == ["Escalated: the next step is paged now."]
+    assert incident.events.filter(kind="escalated_now").exists()
 
 
 def test_priority_button_pins_it(reader, now):

@@ -9,8 +9,8 @@ import pytest
 
 from notifications import claiming
 from notifications.delivery import deliver_due
-from notifications.models import Channel, Notification
-from tests.factories import make_channel
+from notifications.models import Channel, Notification, Provider
+from tests.factories import make_address, make_channel
 from tests.notifications.making import (
     make_message,
     make_notification,
@@ -222,3 +222,28 @@ def test_edit_in_back_off_holds_back_no_page_of_its_thread(now):
     claims = claiming.claim_due(now=now, free_slots={int(Lane.PAGING): 3}, at_most=9)
 
     assert len(claims) == 1
+
+
+def test_sms_in_back_off_holds_back_no_call_to_the_same_phone(now):
+    Provider.objects.create(
+        name="Twilio",
+        kind="twilio",
+        is_enabled=True,
+        account="AC1",
+        secret="s",
+        sender="+33600000000",
+        voice_sender="+33600000001",
+    )
+    address = make_address(kind="phone", value="+33612345678")
+    message = make_message(thread_key="t")
+    for method in ("sms", "voice"):
+        make_notification(now=now, address=address, message=message, method=method)
+    Notification.objects.filter(method="sms").update(
+        attempt_count=1, next_attempt_at=now + timedelta(minutes=10)
+    )
+
+    (claim,) = claiming.claim_due(
+        now=now, free_slots={int(Lane.NORMAL): 3, int(Lane.PAGING): 3}, at_most=9
+    )
+
+    assert Notification.objects.get(pk=claim.notification_id).method == "voice"
