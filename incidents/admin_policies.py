@@ -109,19 +109,27 @@ class StepInline(StackedInline):  # type: ignore[misc]
     form = StepForm
     extra = 0
     ordering = ("after_s", "position", "pk")
+    autocomplete_fields = ("contacts",)
     fieldsets = (
-        (None, {"fields": (("after_s", "repeat_s", "repeat_limit"),)}),
         (
             None,
-            {"fields": ("channels", ("schedules", "contacts", "teams"), "has_mention")},
+            {
+                "fields": (
+                    "after_s",
+                    "channels",
+                    "schedules",
+                    "contacts",
+                    "teams",
+                    "has_mention",
+                    "repeat_s",
+                    "repeat_limit",
+                )
+            },
         ),
         (
             gettext_lazy("Only in these hours"),
             {
-                "fields": (
-                    "only_weekdays",
-                    ("only_from", "only_until", "time_zone"),
-                ),
+                "fields": ("only_weekdays", "only_from", "only_until", "time_zone"),
                 "classes": ("collapse",),
             },
         ),
@@ -134,6 +142,8 @@ class StepInline(StackedInline):  # type: ignore[misc]
             kwargs["form_class"] = ChannelChoices
             kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
             kwargs["queryset"] = Channel.objects.order_by("name")
+        elif db_field.name in {"schedules", "teams"}:
+            kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 

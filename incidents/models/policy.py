@@ -5,12 +5,14 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from incidents.models.schedule import Schedule, weekdays
 from incidents.models.service import Service
 from notifications.models import Channel, Contact
 from t4g_portal.lib.priority import Priority
+from t4g_portal.lib.wording import duration
 
 
 class Team(models.Model):
@@ -140,12 +142,14 @@ class EscalationStep(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.policy_id} step {self.position}"
+        if not self.after_s:
+            return gettext("At once")
+        return gettext("After %(duration)s") % {"duration": duration(self.after_s)}
 
     @property
     def part_label(self) -> str:
         """How the history of its policy names it; it has no words of its own."""
-        return str(self.position + 1)
+        return f"{self.after_s} s"
 
 
 class ServicePolicy(models.Model):
