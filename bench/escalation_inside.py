@@ -98,6 +98,7 @@ def main() -> None:
         some.append(tick(6))
     # Repeats of five minutes and a tick of five seconds: so many are due in each.
     usual = []
+    Incident.objects.update(next_escalation_at=later)
     for number in range(_ROUNDS):
         chosen = ids[number * 17 : number * 17 + 17]
         Incident.objects.filter(pk__in=chosen).update(next_escalation_at=began)
