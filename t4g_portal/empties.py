@@ -45,6 +45,16 @@ _EMPTIES: Mapping[str, Empty] = {
         "first_run:start",
         _("First steps"),
     ),
+    "monitors.drillplan": Empty(
+        _("A drill that runs by itself, so that a broken road is found in time."),
+        "drills:list",
+        _("To the drills"),
+    ),
+    "monitors.drill": Empty(
+        _("Each rehearsal of an alert, with who was told and who acknowledged."),
+        "drills:list",
+        _("To the drills"),
+    ),
     "incidents.schedule": Empty(
         _("Who takes turns at being on call, such as “On call”. Policies page it.")
     ),
