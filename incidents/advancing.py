@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Cast, Concat
+from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Cast, Coalesce, Concat
 
 from incidents import alarms, holding, paging, timeline
 from incidents.desk import Desk
@@ -163,12 +163,15 @@ def _undelivered(now: datetime) -> QuerySet[Incident]:
         ),
         purpose=paging.PAGE,
         status__in=paging.ALIVE,
-    )
+        # What arrived before an acknowledgement that ended says nothing of today.
+        queued_at__gte=Coalesce(OuterRef("escalation_began_at"), OuterRef("opened_at")),
+    ).exclude(delivery_status="failed")
     return (
         Incident.objects.filter(
             status=Incident.Status.TRIGGERED, is_untold=False, paged_at__isnull=False
         )
         .filter(Q(snoozed_until__isnull=True) | Q(snoozed_until__lte=now))
+        .filter(Q(escalation_began_at=None) | Q(paged_at__gte=F("escalation_began_at")))
         .exclude(policy__is_digest=True)
         .exclude(Exists(pages))
     )

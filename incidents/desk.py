@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from incidents import escalation, timeline
 from incidents.escalation.policy import Policy
@@ -38,6 +39,8 @@ class Known:
     channels: frozenset[int]
     addresses: frozenset[int]
     contacts: frozenset[int]
+    # Addresses, and by which method.
+    ways: frozenset[tuple[int | None, str]] = frozenset()
 
 
 class Desk:
@@ -97,10 +100,18 @@ def _readable(incidents: Iterable[Incident]) -> list[Policy]:
 
 def _known(incidents: Sequence[Incident]) -> dict[int, Known]:
     subjects = {thread_key(incident=incident): incident.pk for incident in incidents}
-    rows = Notification.objects.filter(
-        subject_key__in=list(subjects), purpose=PAGE, status__in=ALIVE
-    ).values_list("subject_key", "channel_id", "address_id", "address__contact_id")
-    found: dict[int, list[tuple[int | None, ...]]] = defaultdict(list)
+    # What has failed, or is to be dropped unless it leaves this moment, is no page.
+    rows = (
+        Notification.objects.filter(
+            subject_key__in=list(subjects), purpose=PAGE, status__in=ALIVE
+        )
+        .exclude(delivery_status="failed")
+        .exclude(cancel_requested_at__isnull=False, ended_at__isnull=True)
+        .values_list(
+            "subject_key", "channel_id", "address_id", "address__contact_id", "method"
+        )
+    )
+    found: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
     for subject, *places in rows:
         found[subjects[subject]].append(tuple(places))
     return {
@@ -108,6 +119,9 @@ def _known(incidents: Sequence[Incident]) -> dict[int, Known]:
             channels=_ids(row[0] for row in found[incident.pk]),
             addresses=_ids(row[1] for row in found[incident.pk]),
             contacts=_ids(row[2] for row in found[incident.pk]),
+            ways=frozenset(
+                (row[1], row[3]) for row in found[incident.pk] if row[1] is not None
+            ),
         )
         for incident in incidents
     }

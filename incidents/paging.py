@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q
+
 from incidents import escalation, timeline
 from incidents.desk import ALIVE as ALIVE
 from incidents.desk import PAGE as PAGE
@@ -218,6 +220,16 @@ def withdraw(*, incident: Incident, reason: str, now: datetime) -> int:
     )
 
 
+def withdraw_pages(*, incident: Incident, reason: str, now: datetime) -> int:
+    """Cancel the pages that have not left, and leave questions and answers alone."""
+    return outbox.cancel(
+        subject_key=thread_key(incident=incident),
+        reason=reason,
+        now=now,
+        purposes=[PAGE],
+    )
+
+
 def _page(
     *,
     incident: Incident,
@@ -261,7 +273,14 @@ def _page(
     _note_empties(incident=incident, page=page, desk=desk)
     known = desk.known(incident)
     if is_only_untold:
-        page = page.without(channels=known.channels, contacts=known.contacts)
+        # Who had an e-mail of a lower priority still gets the SMS of the higher one,
+        # while nobody has it.
+        is_held = incident.status == Incident.Status.ACKNOWLEDGED
+        page = page.without(
+            channels=known.channels,
+            contacts=known.contacts if is_held else frozenset(),
+            ways=known.ways,
+        )
         if page.is_for_nobody:
             return False
     story = desk.story(
@@ -427,9 +446,9 @@ def _keep(incident: Incident, progress: Progress) -> None:
 def _failed(incident: Incident) -> Avoid:
     """Return what a page for this incident died on."""
     dead = Notification.objects.filter(
+        Q(status=Notification.Status.DEAD) | Q(delivery_status="failed"),
         subject_key=thread_key(incident=incident),
         purpose=PAGE,
-        status=Notification.Status.DEAD,
     )
     found = list(dead.values_list("channel_id", "address_id"))
     return Avoid(

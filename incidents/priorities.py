@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from incidents import escalation, paging, timeline
+from incidents import escalation, holding, paging, timeline
 from incidents.escalation import GUIDE, Hours, Policy, Step
 from incidents.messages import Reason
 from incidents.mirroring import mirror
@@ -187,6 +187,8 @@ def _raise(*, incident: Incident, policy: Policy, old: str, now: datetime) -> No
         and now - incident.paged_at < escalation.RECENTLY_TOLD,
         is_back=_was_as_urgent(incident, now),
     )
+    if incident.status == Incident.Status.ACKNOWLEDGED:
+        holding.vouch(incident=incident, now=now)
 
 
 def _was_as_urgent(incident: Incident, now: datetime) -> bool:

@@ -107,8 +107,9 @@ def acknowledge(
             raise UnableToAcknowledge(
                 _("%(name)s has already acknowledged it.") % {"name": incident.holder}
             )
-        handovers.settle(incident=incident, actor=actor, now=now)
         holding.take(incident=incident, actor=actor, now=now)
+        # After it, because taking cancels what has not left, and this is to be heard.
+        handovers.settle(incident=incident, actor=actor, now=now)
         timeline.add(
             incident=incident, kind=Kind.ACKNOWLEDGED, now=now, actor=actor, via=via
         )
@@ -116,7 +117,9 @@ def acknowledge(
 
 
 def _renewed(incident: Incident, actor: Actor, via: str, now: datetime) -> Incident:
-    if incident.ack_expires_at is None:
+    # A raise pages even what somebody has; their word ends that, too.
+    stopped = paging.withdraw_pages(incident=incident, reason="acknowledged", now=now)
+    if incident.ack_expires_at is None and not stopped:
         return incident
     holding.vouch(incident=incident, now=now)
     timeline.add(incident=incident, kind=Kind.RENEWED, now=now, actor=actor, via=via)

@@ -233,7 +233,11 @@ def told_destinations(
 
 def usable_channels(queryset: QuerySet[Channel]) -> QuerySet[Channel]:
     """Keep the channels that are enabled and have what their kind needs."""
-    has_provider = ~Q(kind="sms") | Exists(usable("sms"))
+    has_provider = (
+        ~Q(kind__in=["sms", "slack_bot"])
+        | (Q(kind="sms") & Exists(usable("sms")))
+        | (Q(kind="slack_bot") & Exists(usable("slack_bot")))
+    )
     # Deferred: one secret that doesn't decrypt must not hide the other channels.
     return queryset.filter(_CONFIGURED, has_provider, is_enabled=True).defer("secret")
 

@@ -7,6 +7,7 @@ that had no part in the trouble, where there is one.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.utils.translation import pgettext
@@ -86,20 +87,22 @@ def _tell_elsewhere(
     for channel in usable:
         if channel.pk in affected:
             continue
-        outbox.enqueue(
-            channel=channel,
-            message=build(
-                story=story,
-                language=channel.language,
-                is_first_in_thread=True,
-                has_mention=False,
-            ),
-            purpose=paging.PAGE,
-            subject_key=thread_key(incident=incident),
-            idempotency_key=f"incident:{incident.pk}:audit:{channel.pk}",
-            now=now,
-            lane=Notification.Lane.PAGING,
-        )
+        # One that can't be used after all must not keep the others from being told.
+        with suppress(outbox.UnableToEnqueue):
+            outbox.enqueue(
+                channel=channel,
+                message=build(
+                    story=story,
+                    language=channel.language,
+                    is_first_in_thread=True,
+                    has_mention=False,
+                ),
+                purpose=paging.PAGE,
+                subject_key=thread_key(incident=incident),
+                idempotency_key=f"incident:{incident.pk}:audit:{channel.pk}",
+                now=now,
+                lane=Notification.Lane.PAGING,
+            )
 
 
 def _affected(findings: Collection[AuditFinding]) -> set[int]:

@@ -182,8 +182,14 @@ class Page:
         """Whether nobody can be told."""
         return not self.deliveries
 
-    def without(self, *, channels: Set[int], contacts: Set[int]) -> Page:
-        """Leave out those who know already."""
+    def without(
+        self,
+        *,
+        channels: Set[int],
+        contacts: Set[int] = frozenset(),
+        ways: Set[tuple[int | None, str]] = frozenset(),
+    ) -> Page:
+        """Leave out who knows already; `ways`: addresses and by which method."""
         return replace(
             self,
             deliveries=tuple(
@@ -191,6 +197,7 @@ class Page:
                 for delivery in self.deliveries
                 if delivery.channel_id not in channels
                 and delivery.contact_id not in contacts
+                and (delivery.address_id, delivery.method) not in ways
             ),
         )
 

@@ -104,15 +104,16 @@ def leap(
 ) -> tuple[Progress, tuple[int, ...]]:
     """Return the progress and the steps to run when somebody asks for the next one now.
 
-    The clock is put forward to the first step that has not run, so the later ones
-    keep their distance from it. When all have run, the last one runs again.
+    The clock is put forward, or back, to the first step that has not run, so the later
+    ones keep their distance from it. When all have run, the last one runs again.
     """
     waiting = [index for index in range(len(policy.steps)) if not progress.past(index)]
     if not waiting:
         last = len(policy.steps) - 1
         return progress, (last,) if policy.steps else ()
     began_at = now - timedelta(seconds=policy.steps[waiting[0]].after_s)
-    moved = replace(progress, began_at=min(began_at, progress.began_at))
+    is_earlier = began_at <= progress.began_at
+    moved = replace(progress, began_at=began_at)
     steps = [
         index
         for index in waiting
@@ -120,7 +121,12 @@ def leap(
     ]
     # Repeats of earlier steps whose time has been leapt over are not made up for.
     runs = [
-        max(past, _passed(policy.steps[index], moved, now)) if past else 0
+        max(
+            past if is_earlier else 1,
+            _passed(policy.steps[index], moved, now),
+        )
+        if past
+        else 0
         for index, past in enumerate(moved.runs)
     ]
     moved = replace(moved, runs=tuple(runs))

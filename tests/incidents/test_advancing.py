@@ -9,7 +9,7 @@ import pytest
 from incidents import services
 from incidents.advancing import advance_due
 from incidents.escalation import planning
-from incidents.models import Incident
+from incidents.models import EscalationPolicy, EscalationStep, Incident, PriorityRule
 from notifications.models import Notification
 from tests.factories import make_channel, make_priority_rules, make_user, only_step
 from tests.incidents.making import (
@@ -170,3 +170,45 @@ def test_incident_that_fails_to_advance_holds_up_nobody_and_is_tried_again(now, 
     assert reread(poison).next_escalation_at == now + 7 * MINUTE
     assert reread(poison).escalation_count == 1
     assert kinds(poison) == ["opened", "notified", "response_missed"]
+
+
+def test_page_that_dies_after_an_expired_acknowledgement_goes_elsewhere(now):
+    """What arrived before the acknowledgement vouches for nothing after it."""
+    make_priority_rules(make_channel(name="Ops"))
+    EscalationStep.objects.update(repeat_s=0)
+    EscalationPolicy.objects.update(ack_expires_s=600)
+    other = EscalationPolicy.objects.create(name="Another")
+    step = EscalationStep.objects.create(policy=other)
+    step.channels.set([make_channel(name="Elsewhere")])
+    PriorityRule.objects.filter(priority="p2").update(policy=other)
+    incident = make_incident(now=now)
+    deliver(now=now)
+    services.acknowledge(incident_id=incident.pk, user=make_user(), via="web", now=now)
+    later = now + timedelta(minutes=11)
+    advance_due(now=later)
+    refuse(now=later)
+
+    advance_due(now=later + timedelta(seconds=5))
+
+    queued = [row for row in pages_of(incident) if row.status == "queued"]
+    assert names(queued) == ["Elsewhere"]
+
+
+def test_page_that_the_provider_lost_goes_elsewhere(now):
+    make_priority_rules(make_channel(name="Ops"))
+    EscalationStep.objects.update(repeat_s=0)
+    other = EscalationPolicy.objects.create(name="Another")
+    step = EscalationStep.objects.create(policy=other)
+    step.channels.set([make_channel(name="Elsewhere")])
+    PriorityRule.objects.filter(priority="p2").update(policy=other)
+    incident = make_incident(now=now)
+    deliver(now=now)
+    Notification.objects.update(delivery_status="failed")
+
+    advance_due(now=now + timedelta(seconds=5))
+
+    queued = [row for row in pages_of(incident) if row.status == "queued"]
+    assert names(queued) == ["Elsewhere"]
+    deliver(now=now + timedelta(seconds=6))
+    advance_due(now=now + timedelta(seconds=10))
+    assert len(pages_of(incident)) == 2
