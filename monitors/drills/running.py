@@ -231,7 +231,10 @@ def _end(drill: Drill, status: str | None, now: datetime) -> Drill:
 def _judged(found: Report) -> str:
     if found.acknowledged is None:
         return Drill.Status.FAILED
-    return Drill.Status.PARTLY if found.failed_ways else Drill.Status.PROVEN
+    has_left = any(way.sent_at or way.state == "sent" for way in found.ways)
+    if found.failed_ways or not has_left:
+        return Drill.Status.PARTLY
+    return Drill.Status.PROVEN
 
 
 def _locked(pk: int, *, skip_locked: bool = False) -> Drill | None:

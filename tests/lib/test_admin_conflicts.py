@@ -185,7 +185,14 @@ def test_line_deleted_by_both_is_gone_quietly(omar: Client):
 def test_nobody_is_told_where_nothing_changed(omar: Client):
     service = make_service(name="API")
     page = f"/admin/incidents/service/{service.pk}/change/"
-    form = {"name": "API", "slug": "api", "time_zone": "Europe/Paris", "position": "3"}
+    form = {
+        "name": "API",
+        "slug": "api",
+        "time_zone": "Europe/Paris",
+        "position": "3",
+        "policies-TOTAL_FORMS": "0",
+        "policies-INITIAL_FORMS": "0",
+    }
 
     assert omar.post(page, {**form, "_seen": seen(omar, page)}).status_code == 302
 
