@@ -216,7 +216,7 @@ def _add_note_by_keyboard(page: Page) -> None:
 def _tab_to(page: Page, name: str) -> None:
     """Press Tab until what has the focus is called `name`, and can be seen to have it."""
     passed = []
-    for _ in range(40):
+    for _ in range(90):
         page.keyboard.press("Tab")
         found = page.evaluate(
             """() => {
