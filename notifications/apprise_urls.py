@@ -37,9 +37,11 @@ def apprise_problem(url: str) -> str:
             "changes that."
         ) % {"scheme": scheme, "known": ", ".join(sorted(settings.APPRISE_SCHEMES))}
     try:
-        query = urlsplit(url).query
+        urlsplit(url)
     except ValueError:
         return wrong
+    # As Apprise reads it: options begin at the first "?", behind a "#", too.
+    query = re.sub(r"[?#;]", "&", url.partition("?")[2])
     # With a sign before it, a name becomes a header or a part of the body.
     names = {name.strip(" +-:").lower() for name, _value in parse_qsl(query)}
     found = sorted(names & _FORBIDDEN)

@@ -183,6 +183,10 @@ def cancel(
         Q(status=Notification.Status.BUNDLED) & ~Exists(carriers)
     )
     with transaction.atomic():
+        # What was given up is wanted by nobody either: it can't be tried again.
+        about.filter(status=Notification.Status.DEAD, cancel_requested_at=None).update(
+            cancel_requested_at=now
+        )
         # In the order in which everybody takes several rows. A row that goes from one
         # of these statuses to another meanwhile is still found.
         keys = list(
@@ -245,7 +249,9 @@ def usable_channels(queryset: QuerySet[Channel]) -> QuerySet[Channel]:
 def retry(*, notification: Notification, now: datetime) -> None:
     """Queue a dead letter again, for another 24 h; raises UnableToRetry."""
     updated = Notification.objects.filter(
-        pk=notification.pk, status=Notification.Status.DEAD
+        pk=notification.pk,
+        status=Notification.Status.DEAD,
+        cancel_requested_at=None,
     ).update(
         status=Notification.Status.QUEUED,
         next_attempt_at=now,
@@ -256,7 +262,12 @@ def retry(*, notification: Notification, now: datetime) -> None:
         bundled_into=None,
     )
     if not updated:
-        raise UnableToRetry(_("Only a notification that was given up can be retried."))
+        raise UnableToRetry(
+            _(
+                "Only a notification that was given up, and that somebody still wants, "
+                "can be retried."
+            )
+        )
     wake_up_on_commit()
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from django.db.models import CharField, Q, QuerySet, Value
+from django.db.models.functions import Cast, Concat
 from django.utils.translation import gettext as _
 
 from incidents import services
@@ -71,9 +73,8 @@ def sender(*, kind: str, value: str, incident: Incident | None) -> Contact | Non
     )
     if len(addresses) > 1 and incident is not None:
         last = (
-            Notification.objects.filter(
-                subject_key=thread_key(incident=incident), address__in=addresses
-            )
+            _pages_about(incident)
+            .filter(address__in=addresses)
             .order_by("-pk")
             .values_list("address_id", flat=True)
             .first()
@@ -93,12 +94,19 @@ def refusal(*, contact: Contact, incident: Incident) -> str:
         return _("You are switched off in the portal. Ask an administrator.")
     if user is not None and user.has_perm(PERMISSION):
         return ""
-    was_paged = Notification.objects.filter(
-        subject_key=thread_key(incident=incident), address__contact=contact
-    )
-    if was_paged.exists():
+    if _pages_about(incident).filter(address__contact=contact).exists():
         return ""
     return _("You may not act on this incident. Ask an administrator.")
+
+
+def _pages_about(incident: Incident) -> QuerySet[Notification]:
+    """Return what was sent about it, and about those that go on in it."""
+    merged = Incident.objects.filter(merged_into=incident).values(
+        key=Concat(Value("incident:"), Cast("pk", CharField()))
+    )
+    return Notification.objects.filter(
+        Q(subject_key=thread_key(incident=incident)) | Q(subject_key__in=merged)
+    )
 
 
 def _acknowledged() -> str:

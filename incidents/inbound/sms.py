@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Case, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
@@ -27,6 +29,8 @@ from t4g_portal.lib.retelling import retold
 HELP_EVERY = timedelta(hours=1)
 # Whose code stands in the help: more does not fit.
 _LISTED = 3
+# Of how many that is chosen; looking costs a query or two each.
+_LOOKED_AT = 50
 _PARTS = 2
 
 _REPLY = re.compile(r"(?:(\d{1,4})\s*([^\W\d]+)|([^\W\d]+)\s*(\d{1,4}))")
@@ -62,10 +66,12 @@ def incoming(request: HttpRequest) -> HttpResponse:
     sid, number = form.get("MessageSid", ""), form.get("From", "")
     if not (sid and number):
         raise malformed("it is no SMS")
-    if not seen.is_new(key=f"sms:{sid}", now=now, within=seen.LONGEST):
-        # Twilio asks again when our answer was lost: the act is done.
-        return twilio_app.text_message("")
-    text = _answer(number=number, text=form.get("Body", ""), now=now)
+    # Together: an act that fails in between is not remembered as done.
+    with transaction.atomic():
+        if not seen.is_new(key=f"sms:{sid}", now=now, within=seen.LONGEST):
+            # Twilio asks again when our answer was lost: the act is done.
+            return twilio_app.text_message("")
+        text = _answer(number=number, text=form.get("Body", ""), now=now)
     return twilio_app.text_message(
         gsm7.fit(gsm7.spell(text), part_count=_PARTS) if text else ""
     )
@@ -93,7 +99,8 @@ def _answer(*, number: str, text: str, now: datetime) -> str:
             via=IncidentEvent.Via.SMS,
             now=now,
         )
-        return f"{_name(incident)}. {answer.text}"
+        # What became of it stands first: a long title is cut.
+        return f"{answer.text} {_name(incident)}"
 
 
 def _by_short_code(short_code: int) -> Incident | None:
@@ -125,14 +132,15 @@ def _unknown_number() -> str:
 
 
 def _help(contact: Contact) -> str:
-    waiting = [
-        f"{incident.short_code} = {_name(incident)}"
+    own = (
+        incident
         for incident in Incident.objects.open()
         .filter(short_code__isnull=False)
         .select_related("service")
-        .order_by("priority", "pk")[:_LISTED]
+        .order_by("priority", "pk")[:_LOOKED_AT]
         if not acting.refusal(contact=contact, incident=incident)
-    ]
+    )
+    waiting = [f"{one.short_code} = {_name(one)}" for one in islice(own, _LISTED)]
     said = _("Reply 1a to acknowledge, 1e to escalate, 1r to resolve incident 1.")
     return " ".join([said, *waiting])
 

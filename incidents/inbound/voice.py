@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
@@ -45,7 +46,8 @@ def key_pressed(request: HttpRequest) -> HttpResponse:
         return twilio_app.as_twiml(
             twiml(message, keypress_url=callbacks.keypress_url(row.pk))
         )
-    with translation.override(language):
+    # Together: an act that fails in between is not remembered as done.
+    with translation.override(language), transaction.atomic():
         said = f"voice:{form.get('CallSid', '')}:{key}"
         if not seen.is_new(key=said, now=now, within=seen.LONGEST):
             text = _("That is done already.")

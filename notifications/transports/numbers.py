@@ -14,7 +14,8 @@ def send_to_each(*, destination: Destination, send: Callable[[str], str]) -> Rec
     """Send to each number; `send` returns the message's id.
 
     Taken for one is taken: another try would tell that one twice. The others are named
-    in the warning. When none is taken, raises what the last one met.
+    in the warning. When none is taken, raises what leaves the most hope: one number that
+    nobody has must not end the page of another that could not be reached just now.
     """
     numbers = recipients(destination.address)
     if not numbers:
@@ -27,7 +28,7 @@ def send_to_each(*, destination: Destination, send: Callable[[str], str]) -> Rec
         except TransportError as error:
             refused[number] = error
     if not ids:
-        raise next(reversed(refused.values()))
+        raise min(refused.values(), key=_hopelessness)
     said = "; ".join(f"{number}: {error.detail}" for number, error in refused.items())
     account = destination.account
     return Receipt(
@@ -39,4 +40,13 @@ def send_to_each(*, destination: Destination, send: Callable[[str], str]) -> Rec
         warning=_("Some numbers were refused: %(said)s") % {"said": said}
         if said
         else "",
+    )
+
+
+def _hopelessness(error: TransportError) -> tuple[bool, bool, bool]:
+    """Sort what may have been taken first, then what another try or provider may mend."""
+    return (
+        not error.is_perhaps_taken,
+        error.permanent,
+        not error.is_providers_fault,
     )

@@ -58,7 +58,8 @@ class OvhSmsTransport:
                 return _receipt(account, found, [])
         job = job_of(
             numbers=recipients(destination.address),
-            text=sms_text(message, can_reply=not account.sender),
+            # Nothing here reads what is answered to OVHcloud: the link is the way.
+            text=sms_text(message, can_reply=False),
             sender=account.sender,
             tag=tag,
         )

@@ -272,7 +272,6 @@ def test_link_of_a_merged_incident_leads_to_the_one_that_goes_on(
 ):
     incident, address = make_paged(now=now)
     target = make_incident(now=now)
-    make_notification(now=now, address=address, subject_key=f"incident:{target.pk}")
     path = path_of(incident, address)
     Incident.objects.filter(pk=incident.pk).update(
         merged_into=target, status="resolved", resolved_at=now

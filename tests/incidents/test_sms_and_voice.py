@@ -14,6 +14,7 @@ from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
 from incidents import intake, services
+from incidents.inbound import sms as sms_view
 from incidents.inbound.acting import Act
 from incidents.inbound.sms import Reply, read
 from incidents.messages import Reason, build, story_of
@@ -94,6 +95,10 @@ def post(path: str, form: dict[str, str], **headers: str) -> Any:
         content_type="application/x-www-form-urlencoded",
         headers={"X-Twilio-Signature": signature, **headers},
     )
+
+
+def _fail(**values: Any) -> None:
+    raise RuntimeError("the connection is gone")
 
 
 def sms(text: str, *, sender: str = ANAS, sid: str = "") -> str:
@@ -262,6 +267,49 @@ class TestSms:
         sms(f"{incident.short_code}a")
 
         assert reread(incident).holder == "Bob"
+
+    def test_act_that_fails_is_not_remembered_as_done(
+        self, now: datetime, monkeypatch: pytest.MonkeyPatch
+    ):
+        incident, _address = make_paged(now)
+        text = f"{incident.short_code}a"
+        with monkeypatch.context() as patch:
+            patch.setattr(sms_view.acting, "perform", _fail)
+            with pytest.raises(RuntimeError):
+                sms(text, sid="SM1")
+
+        assert "Acknowledged" in sms(text, sid="SM1")
+
+    def test_long_title_never_hides_what_became_of_it(self, now: datetime):
+        incident, _address = make_paged(now)
+        Incident.objects.filter(pk=incident.pk).update(title="x" * 300)
+
+        assert sms(f"{incident.short_code}a").startswith("Acknowledged.")
+
+    def test_help_names_ones_own_incident_behind_more_urgent_ones(self, now: datetime):
+        incident, _address = make_paged(now)
+        for _ in range(4):
+            make_incident(now=now)
+        Incident.objects.filter(pk=incident.pk).update(priority="p2")
+
+        assert f"{incident.short_code} = P2" in sms("what is this?")
+
+    def test_who_was_paged_about_a_merged_incident_may_act_on_the_other(
+        self, now: datetime
+    ):
+        incident, _address = make_paged(now)
+        bob = make_address(
+            kind="phone", value=ANAS, contact=make_contact(name="Bob", language="en")
+        )
+        make_call(now, incident, bob)
+        target = make_incident(now=now)
+        Incident.objects.filter(pk=incident.pk).update(
+            merged_into=target, status="resolved", resolved_at=now
+        )
+
+        sms(f"{incident.short_code}a")
+
+        assert reread(target).holder == "Bob"
 
     def test_answer_speaks_the_persons_language(self, now: datetime):
         incident, _address = make_paged(

@@ -193,3 +193,16 @@ def test_nothing_that_runs_or_reads_here_is_allowed_by_default():
 
     assert not allowed & {"json", "xml", "form", "syslog", "rsyslog", "dbus", "gnome"}
     assert not allowed & {"ntfy", "gotify", "mmost", "matrix", "rocket", "mailto"}
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "ntfy://host/topic/#a?attach=file:///etc/passwd",
+        "ntfy://host/topic/?mode=private#a&attach=file:///etc/passwd",
+        "ntfy://host/topic/#a?x=1?verify=no",
+        "tgram://1:token/chat/#x?rto=900",
+    ],
+)
+def test_no_option_hides_behind_a_fragment(hidden):
+    assert "out of the URL" in apprise_problem(hidden)

@@ -242,6 +242,17 @@ def test_only_a_dead_letter_can_be_retried(now, status):
         services.retry(notification=row, now=now)
 
 
+def test_a_dead_letter_that_nobody_wants_any_more_stays_dead(now):
+    row = make_notification(now=now, subject_key="incident:1")
+    Notification.objects.update(status=Status.DEAD, ended_at=now, outcome="HTTP 404")
+    services.cancel(subject_key="incident:1", reason="acknowledged", now=now)
+
+    with pytest.raises(UnableToRetry):
+        services.retry(notification=row, now=now)
+
+    assert (reread(row).status, reread(row).outcome) == (Status.DEAD, "HTTP 404")
+
+
 def test_a_test_works_on_a_disabled_channel_but_not_on_an_empty_one(now):
     user = make_user()
     disabled = make_channel(is_enabled=False)
