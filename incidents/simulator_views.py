@@ -21,6 +21,7 @@ from t4g_portal.lib.access import requires
 from t4g_portal.lib.pages import render_page
 from t4g_portal.lib.priority import Priority
 from t4g_portal.lib.wording import duration
+from t4g_portal.lib.zones import YEARS
 
 HORIZON_MINUTES = (30, 60, 240, 1440)
 _FIELD = {"class": "ops-field"}
@@ -79,6 +80,13 @@ class SimulatorForm(forms.Form):
         empty_value="60",
         widget=forms.Select(_FIELD),
     )
+
+    def clean_at(self) -> Any:
+        """Return the moment, if there are clocks and a horizon around it."""
+        at = self.cleaned_data["at"]
+        if at is not None and at.year not in YEARS:
+            raise forms.ValidationError(_("Enter a date and a time."))
+        return at
 
 
 @require_safe

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from incidents.hindsight import Hindsight, Line, looking_back
-from incidents.models import Alert
+from incidents.models import Alert, Incident
 from monitors.models import CheckResult, Monitor, StatusInterval, Threshold
 from monitors.pages.reasons import is_ours, reason_words
 from monitors.queries.shown import vouched
@@ -47,11 +47,10 @@ class Account:
 def account(*, monitor: Monitor, at: datetime, now: datetime) -> Account:
     """Say why nobody was paged about a monitor at `at`, or that somebody was.
 
-    `monitor` with its service and state. Six queries at most.
+    `monitor` with its service and state. Seven queries at most.
     """
     look = _Look(monitor=monitor, at=at, now=now)
-    incidents = {alert.incident_id: alert.incident for alert in look.alerts}
-    found = looking_back(incidents=list(incidents.values()), at=at, now=now)
+    found = looking_back(incidents=look.incidents(), at=at, now=now)
     reached = next((one for one in found if one.has_reached), None)
     told = reached or (found[0] if found else None)
     return Account(
@@ -92,6 +91,24 @@ class _Look:
             .select_related("incident__service")
             .order_by("priority", "pk")[:MAX_ALERTS]
         )
+
+    def incidents(self) -> list[Incident]:
+        """Return the incidents that its alerts belonged to at the moment."""
+        holding = {alert.incident_id: alert.incident for alert in self.alerts}
+        if not holding:
+            return []
+        # An alert has moved with its incident into another one; then they were apart.
+        apart = Incident.objects.filter(
+            merged_into__in=holding,
+            service=self.monitor.service_id,
+            opened_at__lte=self.at,
+            resolved_at__gt=self.at,
+        ).select_related("service")
+        found = {one.pk: one for one in apart}
+        return [
+            *found.values(),
+            *(one for pk, one in holding.items() if one.opened_at <= self.at),
+        ]
 
     def lines(self) -> Iterator[Line]:
         """Yield what was known, from the monitor to its alerts."""

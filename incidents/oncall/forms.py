@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from incidents.models import Schedule
 from incidents.oncall import wall
 from notifications.models import Contact
+from t4g_portal.lib.zones import YEARS
 
 MAX_REASON = 200
 _MAX_MESSAGE = 500
@@ -55,6 +56,9 @@ def moment_from(text: str, *, is_end: bool) -> datetime | None:
     """Read an ISO moment, or a wall time of the reader's zone; None for what is none."""
     try:
         moment = datetime.fromisoformat(text)
+        if moment.year not in YEARS:
+            # Clocks, and hours before and after, must exist.
+            return None
         if moment.tzinfo is not None:
             return moment.astimezone(UTC)
         zone = timezone.get_current_timezone()

@@ -15,6 +15,7 @@ from incidents.oncall import wall
 
 MAX_EVENTS = 5_000
 # Nobody hands over more often than daily in a calendar; a rule by the minute is a bomb.
+_TIMES_OF_DAY = ("BYHOUR", "BYMINUTE", "BYSECOND")
 _FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
 
 
@@ -72,7 +73,9 @@ def _check(calendar: Any) -> None:
         rules = event.get("RRULE", [])
         for rule in rules if isinstance(rules, list) else [rules]:
             named = {str(name).upper() for name in rule.get("FREQ", [])}
-            if not named <= _FREQUENCIES:
+            # FREQ=DAILY with all hours, minutes and seconds is 86,400 a day.
+            is_often = any(len(rule.get(part, [])) > 1 for part in _TIMES_OF_DAY)
+            if is_often or not named <= _FREQUENCIES:
                 raise UnableToReadCalendar(
                     _("An event repeats more often than daily. Take it out.")
                 )

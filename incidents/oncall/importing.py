@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -185,14 +186,19 @@ def _person(
     for email in event.emails:
         if email in people:
             return people[email]
-    summary = event.summary.casefold()
-    # Words, so that "Ana" isn't found in "Anatole".
-    padded = "".join(c if c.isalnum() or c in "@._-" else " " for c in summary)
-    padded = f" {' '.join(padded.split())} "
+    summary = _words(event.summary)
     for name in longest_first:
-        if f" {' '.join(name.split())} " in padded:
+        words = _words(name)
+        if words.strip() and words in summary:
             return people[name]
     return None
+
+
+def _words(text: str) -> str:
+    """Return text as words between spaces, so that "Ana" isn't found in "Anatole"."""
+    text = unicodedata.normalize("NFC", text).casefold()
+    kept = "".join(c if c.isalnum() or c in "@._-" else " " for c in text)
+    return f" {' '.join(kept.split())} "
 
 
 def _adopt(

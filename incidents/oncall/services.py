@@ -218,11 +218,7 @@ def put(
 ) -> Override:
     """Write an override into a locked schedule, above all that are there."""
     replaced = owners(schedule.pk, starts_at, ends_at) - {None, contact.pk}
-    # One of the same beginning would be hidden by this one for good.
-    for hidden in Override.objects.filter(
-        schedule=schedule, contact=contact, starts_at=starts_at
-    ):
-        hidden.delete()
+    _make_room(schedule, contact, starts_at, ends_at)
     return Override.objects.create(
         schedule=schedule,
         contact=contact,
@@ -233,6 +229,27 @@ def put(
         reason=_cut(reason),
         created_by=user,
     )
+
+
+def _make_room(
+    schedule: Schedule, contact: Contact, starts_at: datetime, ends_at: datetime
+) -> None:
+    """Take away one's own override that a new one of the same beginning hides for good.
+
+    What reaches further goes on after it.
+    """
+    own = Override.objects.filter(schedule=schedule, contact=contact)
+    for hidden in own.filter(starts_at=starts_at):
+        twin = own.filter(starts_at=ends_at).first()
+        if hidden.ends_at <= ends_at:
+            hidden.delete()
+        elif twin is None:
+            hidden.starts_at = ends_at
+            hidden.save(update_fields=["starts_at"])
+        else:
+            twin.ends_at = max(twin.ends_at, hidden.ends_at)
+            twin.save(update_fields=["ends_at"])
+            hidden.delete()
 
 
 def _cut(reason: str) -> str:

@@ -9,7 +9,6 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from incidents.models import EscalationPolicy
-from monitors.drills import running
 from monitors.drills.plans import plan_faults
 from monitors.models import DrillPlan, Monitor
 from t4g_portal.lib.priority import Priority
@@ -64,14 +63,6 @@ class StartForm(forms.Form):
         self.fields["monitor"].queryset = monitors  # type: ignore[attr-defined]
         policies = EscalationPolicy.objects.order_by("name")
         self.fields["policy"].queryset = policies  # type: ignore[attr-defined]
-
-
-class SignForm(forms.Form):
-    """What somebody adds to their signature."""
-
-    remark = forms.CharField(
-        label=_("Remark"), required=False, max_length=running.MAX_REMARK
-    )
 
 
 class PlanForm(forms.ModelForm):  # type: ignore[type-arg]

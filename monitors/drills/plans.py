@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from monitors.drills import running
-from monitors.models import Drill, DrillPlan, Monitor
+from monitors.models import Drill, DrillPlan, DrillPlanState, Monitor
 from notifications.validation import validate_time_zone
 from t4g_portal.lib.faults import Fault
 
@@ -71,13 +71,15 @@ def plan_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
 def start_due(*, now: datetime) -> int:
     """Start the drills whose time has come; return how many.
 
-    Two beats double nothing: a plan has one drill for each of its times.
+    Two beats double nothing: a plan has one drill for each of its times. What was due
+    before a plan was enabled, or had this schedule, is not.
     """
     count = 0
+    DrillPlanState.objects.filter(plan__is_enabled=False).delete()
     plans = DrillPlan.objects.filter(is_enabled=True, monitor__is_enabled=True)
-    for plan in plans.select_related("policy").order_by("pk"):
+    for plan in plans.select_related("policy", "state").order_by("pk"):
         try:
-            count += _start_if_due(plan, now)
+            count += _start_if_due(plan, _followed_since(plan, now), now)
         except running.UnableToStart as error:
             logger.warning("drill plan %s did not start: %s", plan.pk, error)
         except Exception:
@@ -85,8 +87,20 @@ def start_due(*, now: datetime) -> int:
     return count
 
 
-def _start_if_due(plan: DrillPlan, now: datetime) -> bool:
-    earliest = now - GRACE
+def _followed_since(plan: DrillPlan, now: datetime) -> datetime:
+    """Return since when a plan is as it is, which begins when it is first seen so."""
+    followed = f"{plan.schedule} {plan.time_zone}"
+    state = getattr(plan, "state", None)
+    if state is None or state.followed != followed:
+        state, _is_new = DrillPlanState.objects.update_or_create(
+            plan=plan, defaults={"followed": followed, "since": now}
+        )
+    since: datetime = state.since
+    return since
+
+
+def _start_if_due(plan: DrillPlan, since: datetime, now: datetime) -> bool:
+    earliest = max(now - GRACE, since)
     due_at = next(
         (
             moment

@@ -120,8 +120,8 @@ def _pages(incident: Incident) -> Iterable[Notification]:
         Notification.objects.filter(
             subject_key=thread_key(incident=incident), purpose=PAGE
         )
-        .select_related("channel", "address__contact")
-        .defer("channel__secret", "message")
+        .select_related("channel", "address__contact", "bundled_into")
+        .defer("channel__secret", "message", "bundled_into__message")
         .prefetch_related(Prefetch("attempts", queryset=sent, to_attr="sent_tries"))
         .order_by("pk")
     )
@@ -140,21 +140,29 @@ def _way(pages: list[Notification]) -> Way:
     """Tell of the first page that left; of the first one when none did."""
     first = next((row for row in pages if row.status == Status.SENT), pages[0])
     tries: list[Attempt] = first.sent_tries  # type: ignore[attr-defined]
-    state = _state(first)
+    carrier = _carrier(first)
+    state = _state(carrier)
+    # A bundled page left when the message that carries it did.
+    sent_at = carrier.ended_at if state in {"sent", "delivered"} else None
     return Way(
         to=_destination(first),
         method=first.method or _kind(first),
         state=state,
         page_count=len(pages),
         queued_at=pages[0].queued_at,
-        sent_at=_left_at(tries[0]) if tries else None,
-        delivered_at=first.delivered_at if state == "delivered" else None,
+        sent_at=_left_at(tries[0]) if tries else sent_at,
+        delivered_at=carrier.delivered_at if state == "delivered" else None,
         problem=first.outcome if state in {"failed", "cancelled"} else "",
     )
 
 
 def _left_at(attempt: Attempt) -> datetime:
     return attempt.started_at + timedelta(milliseconds=attempt.duration_ms)
+
+
+def _carrier(row: Notification) -> Notification:
+    """Return the message that a page went with: its own, or that of the bundle."""
+    return row.bundled_into or row
 
 
 def _state(row: Notification) -> str:

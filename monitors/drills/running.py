@@ -231,7 +231,7 @@ def _end(drill: Drill, status: str | None, now: datetime) -> Drill:
 def _judged(found: Report) -> str:
     if found.acknowledged is None:
         return Drill.Status.FAILED
-    has_left = any(way.sent_at or way.state == "sent" for way in found.ways)
+    has_left = any(way.sent_at for way in found.ways)
     if found.failed_ways or not has_left:
         return Drill.Status.PARTLY
     return Drill.Status.PROVEN

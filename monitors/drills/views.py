@@ -18,7 +18,7 @@ from django.views.decorators.http import (
 )
 
 from monitors.drills import pages, running
-from monitors.drills.forms import SignForm, StartForm
+from monitors.drills.forms import StartForm
 from monitors.models import Drill
 from t4g_portal.lib.access import requires
 from t4g_portal.lib.pages import render_page
@@ -70,7 +70,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     return render_page(
         request,
         "drills/detail.html",
-        {**context, "form": SignForm(), "max_remark": running.MAX_REMARK},
+        {**context, "max_remark": running.MAX_REMARK},
         title=_("Drill #%(number)d") % {"number": drill.pk},
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitors.models.drill import Drill, DrillPlan
+from monitors.models.drill import Drill, DrillPlan, DrillPlanState
 from monitors.models.heartbeat import HeartbeatPing
 from monitors.models.location import ControlTarget, LocationState
 from monitors.models.maintenance import MaintenanceWindow
@@ -18,6 +18,7 @@ __all__ = [
     "ControlTarget",
     "Drill",
     "DrillPlan",
+    "DrillPlanState",
     "HeartbeatPing",
     "HourlyRollup",
     "LocationState",

@@ -71,6 +71,24 @@ class DrillPlan(models.Model):
         return self.name
 
 
+class DrillPlanState(models.Model):
+    """Since when the engine follows a plan as it is: nothing earlier is due."""
+
+    plan = models.OneToOneField(
+        DrillPlan, primary_key=True, on_delete=models.CASCADE, related_name="state"
+    )
+    # The schedule and the zone that were seen.
+    followed = models.CharField(max_length=200)
+    since = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("drill plan state")
+        verbose_name_plural = _("drill plan states")
+
+    def __str__(self) -> str:
+        return f"{self.plan_id} {self.followed}"
+
+
 class Drill(models.Model):
     """One rehearsal and what it proved. Engine-owned: only `monitors.drills` writes it."""
 

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+# Beyond them, what is added to a moment, or a zone's clocks, may not exist.
+YEARS = range(1970, 2201)
 # Set by static/portal/shell.js.
 COOKIE = "zone"
 

@@ -205,7 +205,14 @@ class TestPage:
 
     @pytest.mark.parametrize(
         "wrong",
-        [{"service": "none"}, {"priority": "p9"}, {"at": "soon"}, {"minutes": "7"}],
+        [
+            {"service": "none"},
+            {"priority": "p9"},
+            {"at": "soon"},
+            {"at": "0001-01-01T00:00"},
+            {"at": "9999-12-31T23:59"},
+            {"minutes": "7"},
+        ],
     )
     def test_what_makes_no_sense_is_said_at_its_field(self, client, service, wrong):
         answer = self.ask(client, service, **wrong)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
 from incidents import intake, services
-from incidents.inbound import sms as sms_view
+from incidents.inbound import acting
 from incidents.inbound.acting import Act
 from incidents.inbound.sms import Reply, read
 from incidents.messages import Reason, build, story_of
@@ -274,7 +274,7 @@ class TestSms:
         incident, _address = make_paged(now)
         text = f"{incident.short_code}a"
         with monkeypatch.context() as patch:
-            patch.setattr(sms_view.acting, "perform", _fail)
+            patch.setattr(acting, "perform", _fail)
             with pytest.raises(RuntimeError):
                 sms(text, sid="SM1")
 

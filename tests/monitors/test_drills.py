@@ -29,6 +29,7 @@ from tests.factories import (
     make_user,
 )
 from tests.incidents.making import deliver, make_incident, outbox, refuse
+from tests.notifications.making import make_notification
 
 pytestmark = pytest.mark.django_db
 
@@ -256,6 +257,26 @@ class TestPlans:
 
         assert Drill.objects.get().due_at == due
 
+    @pytest.mark.parametrize("change", ["made", "enabled", "moved"])
+    def test_plan_starts_nothing_that_was_due_before_it_was_so(self, monitor, change):
+        due = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
+        if change == "made":
+            self.make_plan(monitor)
+        else:
+            is_moved = change == "moved"
+            plan = self.make_plan(
+                monitor,
+                "0 12 * * mon" if is_moved else "0 10 * * mon",
+                is_enabled=is_moved,
+            )
+            plans.start_due(now=due - MINUTE)
+            DrillPlan.objects.filter(pk=plan.pk).update(
+                is_enabled=True, schedule="0 10 * * mon"
+            )
+
+        assert plans.start_due(now=due + 3 * MINUTE) == 0
+        assert plans.start_due(now=due + timedelta(days=7)) == 1
+
     def test_missed_time_is_left_out(self, monitor):
         self.make_plan(monitor)
         due = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
@@ -343,3 +364,28 @@ class TestPages:
             "Seen."
             in client.get(reverse("drills:detail", args=[drill.pk])).content.decode()
         )
+
+
+def test_drill_of_which_nothing_left_proves_nothing(now, monitor):
+    drill = start(monitor, now)
+    acknowledge(drill, now + SECOND)
+
+    running.advance(now=now + 2 * MINUTE)
+
+    assert reread(drill).status == Drill.Status.PARTLY
+
+
+def test_page_that_went_in_a_bundle_was_sent_with_it(now, monitor):
+    drill = start(monitor, now)
+    (page,) = outbox(purpose="page")
+    carrier = make_notification(now=now, channel=page.channel)
+    Notification.objects.filter(pk=carrier.pk).update(
+        status="sent", ended_at=now + SECOND
+    )
+    Notification.objects.filter(pk=page.pk).update(
+        status="bundled", bundled_into=carrier, ended_at=now + SECOND
+    )
+
+    (way,) = report_of(incident=drill.incident).ways
+
+    assert (way.state, way.sent_at) == ("sent", now + SECOND)

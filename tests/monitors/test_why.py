@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from incidents import intake, services
 from incidents.advancing import advance_due
+from incidents.collaboration import merging
 from incidents.models import Alert, Incident, IncidentEvent
 from monitors.models import Monitor, Threshold
 from monitors.thresholds import down_alerts
@@ -32,6 +33,7 @@ from tests.history import (
     make_ledger,
     make_results,
 )
+from tests.incidents import making as incidents_making
 
 pytestmark = pytest.mark.django_db
 
@@ -324,6 +326,30 @@ def test_a_drill_pages_for_no_outage(monitor, now):
     assert not look(monitor, now).incidents
 
 
+def test_what_was_merged_since_is_looked_at_as_it_was(monitor, now):
+    """The alert has moved into another incident; then it had pages of its own."""
+    make_priority_rules(make_channel())
+    make_down(monitor, now)
+    make_threshold()
+    incident = fire(monitor, now)
+    target = incidents_making.make_incident(
+        now=now + timedelta(minutes=30),
+        service=monitor.service,
+        grouping_key="another",
+    )
+    merging.merge(
+        incident_id=incident.pk,
+        into_id=target.pk,
+        user=make_user(),
+        via="web",
+        now=now + timedelta(minutes=31),
+    )
+
+    found = look(monitor, now + timedelta(minutes=1))
+
+    assert [one.incident for one in found.incidents] == [incident]
+
+
 def test_it_costs_the_same_queries_however_much_happened(
     monitor, now, django_assert_max_num_queries
 ):
@@ -346,7 +372,8 @@ def test_it_costs_the_same_queries_however_much_happened(
         )
     row = Monitor.objects.for_pages().get(pk=monitor.pk)
 
-    with django_assert_max_num_queries(6):
+    # One of them asks for what was merged since.
+    with django_assert_max_num_queries(7):
         account(monitor=row, at=now, now=now)
 
 
@@ -374,7 +401,15 @@ class TestPage:
             assert "no enabled threshold makes an alert of it" in text
             assert "HTTP 503" in text
 
-    @pytest.mark.parametrize("wrong", [{"monitor": "0"}, {"at": "soon"}])
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"monitor": "0"},
+            {"at": "soon"},
+            {"at": "0001-01-01T00:00Z"},
+            {"at": "9999-12-31T23:59Z"},
+        ],
+    )
     def test_what_makes_no_sense_is_said_at_its_field(self, client, monitor, wrong):
         text = self.ask(client, **{"monitor": monitor.pk, **wrong})
 

@@ -15,6 +15,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.relations import MANY_RELATION_KWARGS
 
+from t4g_portal.lib.zones import YEARS
+
 # RFC 3339, section 5.6.
 _MOMENT = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})"
@@ -22,7 +24,6 @@ _MOMENT = re.compile(
 _DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
 # Also the pattern in the schema.
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
-FIRST_YEAR, LAST_YEAR = 1970, 2200
 # Rows that one field may name.
 MAX_RELATED = 500
 
@@ -37,7 +38,7 @@ def read_moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text).astimezone(UTC)
     except OverflowError as error:
         raise ValueError("out of range") from error
-    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+    if moment.year not in YEARS:
         raise ValueError("out of range")
     return moment
 

@@ -84,6 +84,13 @@ def test_folded_lines_attendees_and_cancelled_events():
         (b"<!doctype html><title>Sign in</title>", "not a calendar"),
         (b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:x\r\n", "can't be read"),
         (
+            calendar(
+                "UID:1\nDTSTART:20260301T000000Z\nSUMMARY:A\n"
+                "RRULE:FREQ=DAILY;BYHOUR=0,1,2;BYMINUTE=0,1;BYSECOND=0,1"
+            ),
+            "more often than daily",
+        ),
+        (
             calendar("UID:1\nDTSTART:20000101T000000Z\nRRULE:FREQ=SECONDLY\nSUMMARY:A"),
             "more often than daily",
         ),

@@ -95,6 +95,23 @@ def test_whoever_is_unknown_is_named_and_on_call_for_nothing(schedule, feed):
 
 
 @pytest.mark.parametrize(
+    ("name", "summary"),
+    [
+        ("Anne D’Almeida", "Astreinte: Anne D’Almeida"),
+        ("Jean (nuit)", "Jean (nuit)"),
+        # Composed here, decomposed there.
+        ("Zo\u00e9 Martin", "Zoe\u0301 Martin on call"),
+    ],
+)
+def test_names_are_found_however_they_are_written(schedule, feed, name, summary):
+    contact = make_contact(name=name)
+    feed.content = days(10, name=summary)
+
+    assert fetch(schedule).strangers == []
+    assert ImportedShift.objects.get().contact_id == contact.pk
+
+
+@pytest.mark.parametrize(
     ("status", "content"),
     [(200, b"<html>Sign in</html>"), (500, b""), (404, b""), (200, b"")],
 )

@@ -167,3 +167,25 @@ def test_cancelling_the_only_one_says_that_it_leaves_a_gap(people):
     [gap] = queries.gaps_if_cancelled(override_id=row.pk, now=MONDAY + HOUR)
 
     assert (gap.start, gap.end) == (MONDAY + HOUR, MONDAY + 4 * HOUR)
+
+
+def test_shorter_override_of_one_s_own_leaves_the_rest_of_the_longer(schedule, people):
+    _ana, bo, cleo = people
+    act(schedule, cleo, MONDAY + HOUR, 8)
+    act(schedule, bo, MONDAY + HOUR, 2)
+
+    act(schedule, cleo, MONDAY + HOUR, 2)
+
+    owners = services.owners(schedule.pk, MONDAY + HOUR, MONDAY + 9 * HOUR)
+    assert owners == {cleo.pk}
+
+
+def test_rest_of_the_longer_joins_what_begins_there_already(schedule, people):
+    _ana, _bo, cleo = people
+    act(schedule, cleo, MONDAY + 3 * HOUR, 1)
+    act(schedule, cleo, MONDAY + HOUR, 8)
+
+    act(schedule, cleo, MONDAY + HOUR, 2)
+
+    owners = services.owners(schedule.pk, MONDAY + HOUR, MONDAY + 9 * HOUR)
+    assert owners == {cleo.pk}
