@@ -39,6 +39,7 @@ from tests.incidents.making import (
     reread,
 )
 from tests.incidents.oncall.making import make_override, make_rotation, make_schedule
+from tests.notifications.making import make_twilio
 
 pytestmark = pytest.mark.django_db
 
@@ -574,3 +575,62 @@ def test_rotation_is_asked_through_the_same_door_as_the_calendar(now):
 
     assert page.address is not None
     assert page.address.contact in {ana, ben}
+
+
+def make_climb_to_p0(person: Contact) -> None:
+    """P1 tells by mail alone, P0 by SMS and a late call too."""
+    make_twilio(is_enabled=True)
+    for priority, method, delay_s in (
+        ("p1", "email", 0),
+        ("p0", "email", 0),
+        ("p0", "sms", 0),
+        ("p0", "voice", 120),
+    ):
+        PersonalRule.objects.create(
+            contact=person, priority=priority, method=method, delay_s=delay_s
+        )
+    policy = make_policy({"contacts": [person]})
+    for priority in ("p0", "p1"):
+        PriorityRule.objects.create(priority=priority, response_s=300, policy=policy)
+
+
+def raise_to_p0(incident: Incident, now: datetime) -> None:
+    services.change_priority(
+        incident_id=incident.pk, user=make_user(), via="web", now=now, priority="p0"
+    )
+
+
+def test_who_had_a_mail_of_a_p1_gets_the_sms_of_the_p0_it_becomes(now):
+    make_climb_to_p0(make_person("Ana", "email", "phone"))
+    incident = make_incident(now=now, priority="p1")
+    deliver(now=now)
+
+    raise_to_p0(incident, now + MINUTE)
+
+    told = [row.method for row in pages_of(incident, "queued")]
+    assert sorted(told) == ["sms", "voice"]
+
+
+def test_word_of_who_has_it_ends_the_pages_of_a_raise(now):
+    make_climb_to_p0(make_person("Bo", "email", "phone"))
+    incident = make_incident(now=now, priority="p1")
+    ana = make_user(first_name="Ana")
+    services.acknowledge(incident_id=incident.pk, user=ana, via="web", now=now)
+    raise_to_p0(incident, now + MINUTE)
+    assert pages_of(incident, "queued")
+
+    services.acknowledge(
+        incident_id=incident.pk, user=ana, via="web", now=now + 2 * MINUTE
+    )
+
+    assert not pages_of(incident, "queued")
+
+
+def test_page_that_is_dropped_while_it_is_sent_is_written_anew_by_a_raise(now):
+    make_priority_rules(make_channel(name="Ops"))
+    incident = make_incident(now=now, priority="p1")
+    Notification.objects.update(status="sending", lease_until=now + MINUTE)
+
+    raise_to_p0(incident, now)
+
+    assert names(pages_of(incident, "queued")) == ["Ops"]

@@ -131,6 +131,19 @@ def test_acknowledging_by_any_way_is_accepting(now, ada, bo):
     assert Handover.objects.get().status == Handover.Status.ACCEPTED
 
 
+def test_who_asked_hears_that_somebody_took_what_nobody_had(now, ada, bo):
+    make_address(contact=ada.contact, kind="email", value="ada@example.org")
+    incident = make_incident(now=now)
+    handovers.ask(incident_id=incident.pk, **by(ada, now, to=bo))
+
+    services.acknowledge(incident_id=incident.pk, **by(bo, now + MINUTE))
+
+    answers = Notification.objects.filter(
+        address__contact=ada.contact, queued_at=now + MINUTE
+    )
+    assert [row.status for row in answers] == ["queued"]
+
+
 def test_nobody_elses_acknowledgement_is_taken(now, ada, bo):
     incident = held_by(ada, now)
     cy = Actor(make_user(first_name="Cy"))

@@ -111,6 +111,8 @@ def test_usable_channels_agree_with_what_enqueue_takes(now):
         make_webhook_channel("https://x.example"),
         make_webhook_channel("https://x.example", secret=""),
         make_channel(kind="pigeon"),
+        make_channel(kind="slack_bot", address="C0ALERTS"),
+        make_channel(kind="sms", address="+33612345678"),
     ]
 
     usable = set(services.usable_channels(Channel.objects.all()))

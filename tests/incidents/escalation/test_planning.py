@@ -214,6 +214,24 @@ def test_leap_runs_the_next_step_now_and_keeps_the_distance_of_the_later_ones():
     assert planning.next_at(policy=policy, progress=moved) == NOON + 7 * MINUTE
 
 
+def test_leap_after_a_long_hold_runs_one_step_and_not_the_whole_ladder():
+    policy = climb_of(
+        Step(repeat_s=300), *(Step(after_s=60 * minutes) for minutes in (10, 30, 60))
+    )
+    now = NOON + 90 * MINUTE
+
+    moved, steps = planning.leap(
+        policy=policy, progress=Progress(began_at=NOON, runs=(19,)), now=now
+    )
+
+    assert steps == (1,)
+    assert planning.due(policy=policy, progress=moved, now=now) == ()
+    # The repeats of the first go on, and the next step keeps its distance.
+    assert planning.next_at(policy=policy, progress=moved) == now + 5 * MINUTE
+    later = now + 20 * MINUTE
+    assert 2 in planning.due(policy=policy, progress=moved, now=later)
+
+
 def test_leap_past_the_last_step_runs_it_again():
     policy = climb_of(Step(), Step(after_s=600))
     progress = Progress(began_at=NOON, runs=(1, 1))
