@@ -14,20 +14,23 @@ from monitors.drills.reports import Report, Way
 from monitors.models import Drill, DrillPlan
 from notifications.models.channel import channel_kinds
 from notifications.models.contact import method_kinds
+from t4g_portal.lib.wording import duration, milliseconds
 
 SHOWN_COUNT = 50
+_MINUTE_S = 60
 
 
 @dataclass(frozen=True, slots=True)
 class WayLine:
-    """One way of a report: seconds count from the failure."""
+    """One way of a report."""
 
     to: str
     method: str
     state: str
     page_count: int
-    sent_s: float | None
-    delivered_s: float | None
+    # How long after the failure, in words; empty: not.
+    sent: str
+    delivered: str
     problem: str
 
 
@@ -37,7 +40,8 @@ class ReportPage:
 
     triggered_at: datetime
     ways: list[WayLine]
-    acknowledged_s: float | None
+    # How long after the failure, in words.
+    acknowledged: str
     acknowledged_at: datetime | None
     who: str
     via: str
@@ -57,7 +61,7 @@ def report_page(report: Report) -> ReportPage:
     return ReportPage(
         triggered_at=report.triggered_at,
         ways=[_line(report, way) for way in report.ways],
-        acknowledged_s=report.after_s(acknowledged.at) if acknowledged else None,
+        acknowledged=_after(report, acknowledged.at if acknowledged else None),
         acknowledged_at=acknowledged.at if acknowledged else None,
         who=acknowledged.who if acknowledged else "",
         via=_via(acknowledged.via) if acknowledged else "",
@@ -125,10 +129,18 @@ def _line(report: Report, way: Way) -> WayLine:
         method=_method(way.method),
         state=way.state,
         page_count=way.page_count,
-        sent_s=report.after_s(way.sent_at),
-        delivered_s=report.after_s(way.delivered_at),
+        sent=_after(report, way.sent_at),
+        delivered=_after(report, way.delivered_at),
         problem=way.problem,
     )
+
+
+def _after(report: Report, at: datetime | None) -> str:
+    """Say how long after the failure; below a minute the tenths tell roads apart."""
+    seconds = report.after_s(at)
+    if seconds is None:
+        return ""
+    return duration(seconds) if seconds >= _MINUTE_S else milliseconds(seconds * 1000)
 
 
 def _method(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import cast
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import (
@@ -21,6 +21,7 @@ from monitors.drills import pages, running
 from monitors.drills.forms import StartForm
 from monitors.models import Drill
 from t4g_portal.lib.access import requires
+from t4g_portal.lib.live import live_response
 from t4g_portal.lib.pages import render_page
 
 
@@ -64,13 +65,14 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "drill": drill,
         "report": pages.live_report(drill),
         "now": timezone.now(),
+        "max_remark": running.MAX_REMARK,
     }
     if "live" in request.GET:
-        return render(request, "drills/_report.html", context)
+        return live_response(request, "drills/_report.html", context)
     return render_page(
         request,
         "drills/detail.html",
-        {**context, "max_remark": running.MAX_REMARK},
+        context,
         title=_("Drill #%(number)d") % {"number": drill.pk},
     )
 
