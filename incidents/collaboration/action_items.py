@@ -12,10 +12,9 @@ from incidents import people, timeline
 from incidents.acting import UnableToAct
 from incidents.models import ActionItem, Incident, IncidentEvent
 from incidents.people import Actor
+from t4g_portal.lib.zones import YEARS
 
 MAX_TEXT = 300
-# Whatever lies outside was mistyped.
-FIRST_YEAR, LAST_YEAR = 2000, 2199
 
 Status = ActionItem.Status
 
@@ -128,8 +127,11 @@ def _checked(text: str) -> str:
 
 
 def _check_day(day: date) -> None:
-    if not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise UnableToSaveItem(_("Choose a day of this century or the next."))
+    if day.year not in YEARS:
+        raise UnableToSaveItem(
+            _("Choose a day between %(first)d and %(last)d.")
+            % {"first": YEARS[0], "last": YEARS[-1]}
+        )
 
 
 def _own(item: ActionItem, owner: Actor) -> None:
