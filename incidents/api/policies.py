@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import time
 from typing import Any, ClassVar
 
-from django.core.validators import RegexValidator
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
 from incidents import editing
@@ -31,10 +29,6 @@ from t4g_portal.lib.api.serializers import StrictModelSerializer, StrictSerializ
 from t4g_portal.lib.api.views import Resource
 from t4g_portal.lib.priority import Priority
 
-_WALL_TIME = RegexValidator(
-    r"^([01][0-9]|2[0-3]):[0-5][0-9]$", _("Write a time of day such as 09:00.")
-)
-
 
 def _access(model: str) -> dict[str, Access]:
     read = Access("incidents:read", f"incidents.view_{model}")
@@ -45,18 +39,6 @@ def _access(model: str) -> dict[str, Access]:
         "partial_update": Access("incidents:write", f"incidents.change_{model}"),
         "destroy": Access("incidents:write", f"incidents.delete_{model}"),
     }
-
-
-class WallTime(fields.Text):
-    """A time of day on the wall clock: 09:00."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs, validators=[_WALL_TIME], max_length=5)
-
-    def run_validation(self, data: Any = None) -> Any:
-        """Return the checked time."""
-        text = super().run_validation(data)
-        return time.fromisoformat(text) if text else text
 
 
 class StepSerializer(StrictSerializer):
@@ -79,8 +61,8 @@ class StepSerializer(StrictSerializer):
     only_weekdays = fields.Texts(
         child=fields.Choice(choices=weekdays()), default=list, max_length=7
     )
-    only_from = WallTime(default=None, allow_null=True)
-    only_until = WallTime(default=None, allow_null=True)
+    only_from = fields.Clock(default=None, allow_null=True)
+    only_until = fields.Clock(default=None, allow_null=True)
     time_zone = fields.Text(default="Europe/Paris", max_length=60)
 
     @classmethod
@@ -103,7 +85,7 @@ class StepSerializer(StrictSerializer):
 
 
 def _shown(at: time | None) -> str | None:
-    return None if at is None else at.isoformat("minutes")
+    return None if at is None else fields.write_clock(at)
 
 
 class PolicySerializer(StrictModelSerializer):

@@ -83,7 +83,7 @@ def test_steps_are_replaced_as_a_whole_and_kept_when_not_named(admin_client):
         ({"ack_expires_s": 60}, "at least 300 seconds"),
         ({"steps": [{"repeat_s": 30}]}, "at least 60 seconds"),
         ({"steps": [{"only_from": "09:00"}]}, "both ends"),
-        ({"steps": [{"only_from": "25:00"}]}, "time of day"),
+        ({"steps": [{"only_from": "25:00"}]}, "time on the clock"),
         ({"steps": [{"time_zone": "Mars"}]}, "time zone"),
         ({"steps": [{"channels": [999_999]}]}, "none with the number"),
     ],
