@@ -49,12 +49,3 @@ def take_short_code(*, now: datetime) -> int | None:
 def _is_taken(number: int, now: datetime) -> bool:
     rows = Incident.objects.filter(short_code=number)
     return rows.open().exists() or rows.filter(resolved_at__gt=now - REST).exists()
-
-
-def by_short_code(*, code: int, now: datetime) -> Incident | None:
-    """Return the incident that a short number means, open or over for a day at most."""
-    rows = Incident.objects.filter(short_code=code).select_related("service")
-    found = rows.order_by("-pk").first()
-    if found is None or (found.resolved_at and found.resolved_at <= now - REST):
-        return None
-    return found
