@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
+import psycopg
 import pytest
 import trustme
 
@@ -22,7 +24,8 @@ from t4g_portal.embedded_files import account_for, make_reachable
 from t4g_portal.lib import egress
 from tests.monitors.probing import free_port
 
-START_WITHIN_S = 20.0
+# The machine of the tests may be busy.
+START_WITHIN_S = 60.0
 
 
 @pytest.fixture(scope="session")
@@ -123,6 +126,25 @@ class PostgresServer:
     user: str = "watcher"
     password: str = "correct horse"
 
+    @property
+    def url(self) -> str:
+        where = f"127.0.0.1:{self.port}/postgres"
+        return f"postgresql://{self.user}:{quote(self.password)}@{where}"
+
+
+def wait_for_answer(server: PostgresServer) -> None:
+    """Wait until the server answers a query."""
+    deadline = time.monotonic() + START_WITHIN_S
+    while True:
+        try:
+            with psycopg.connect(server.url, connect_timeout=5) as connection:
+                connection.execute("SELECT 1")
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
@@ -163,6 +185,8 @@ def postgres_server() -> Iterator[PostgresServer]:
             cwd="/",
             **identity,
         ):
+            # It takes connections before it answers them.
+            wait_for_answer(server)
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
