@@ -109,6 +109,7 @@ class Engine:
         # Monotonic; None while recording works.
         self._unable_since: float | None = None
         self._is_stopping = False
+        self._ending: asyncio.Task[None] | None = None
         self._lateness: deque[float] = deque(maxlen=5_000)
         self._loop_thread = threading.Thread(
             target=self._run_loop, name="probe-loop", daemon=True
@@ -126,18 +127,24 @@ class Engine:
         """Start nothing more, record what is done, and end within `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         self._is_stopping = True
-        self._loop.call_soon_threadsafe(self._begin_stop)
+        # The other half is for recording.
+        self._loop.call_soon_threadsafe(self._begin_stop, timeout_s / 2)
         self._loop_thread.join(max(deadline - time.monotonic(), 0.1))
         self._batches.put(None)
         self._record_thread.join(max(deadline - time.monotonic(), 0.1))
 
     def submit(self, jobs: list[Job]) -> None:
-        """Start these probes at their slots. Callable from any thread."""
-        if jobs:
+        """Start these probes at their slots. Callable from any thread.
+
+        An engine that is stopping starts none: the next worker's tick comes round.
+        """
+        if jobs and not self._is_stopping:
             self._loop.call_soon_threadsafe(self._enqueue, jobs)
 
     def ask_connectivity(self) -> None:
         """Have the control targets asked soon. Callable from any thread."""
+        if self._is_stopping:
+            return
         asyncio.run_coroutine_threadsafe(self.connectivity.is_online(), self._loop)
 
     def load(self) -> EngineLoad:
@@ -163,20 +170,26 @@ class Engine:
         finally:
             self._loop.close()
 
-    def _begin_stop(self) -> None:
+    def _begin_stop(self, timeout_s: float) -> None:
         self._groups.clear()
-        self._loop.create_task(self._end(set(self._running)))
+        self._ending = self._loop.create_task(self._end(timeout_s))
 
-    async def _end(self, tasks: set[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            # So that each closes its connection.
+    async def _end(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        # Awaited, so that each closes its connection; asked again if one goes on.
+        while tasks := asyncio.all_tasks() - {self._ending}:
+            for task in tasks:
+                task.cancel()
             await asyncio.wait(tasks, timeout=1)
+            if time.monotonic() > deadline:
+                logger.warning("%s probes did not end in time", len(tasks))
+                break
         self._flush()
         self._loop.stop()
 
     def _enqueue(self, jobs: list[Job]) -> None:
+        if self._is_stopping:
+            return
         now = time.time()
         for job in jobs:
             # Rounded up: never before its slot.

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import queue
 import threading
 import time
 
@@ -143,6 +146,65 @@ def test_stopping_records_what_was_found(shop):
     engine.stop(timeout_s=3)
 
     assert len(recorder.findings) == 1
+
+
+def probe_that_ends(monkeypatch, closing):
+    """Have every probe hang, and close as `closing` does; returns those begun."""
+    begun: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    async def run(request):
+        begun.put(request.monitor_id)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await closing()
+
+    monkeypatch.setattr(registry, "run", run)
+    return begun
+
+
+@pytest.mark.parametrize("closes_in_s", [0.0, 1.2])
+def test_stopping_waits_until_probes_have_closed(monkeypatch, caplog, closes_in_s):
+    closed = []
+
+    async def closing():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(closes_in_s)
+        closed.append(1)
+
+    begun = probe_that_ends(monkeypatch, closing)
+    engine = Engine(record=Recorder(), concurrency=10, host_concurrency=10)
+    engine.start()
+    engine.submit([make_job("http://shop.test", monitor_id=n) for n in range(3)])
+    assert sorted(begun.get(timeout=10) for _ in range(3)) == [0, 1, 2]
+
+    engine.stop(timeout_s=5)
+
+    del engine
+    gc.collect()
+    assert len(closed) == 3
+    assert "Task was destroyed" not in caplog.text
+
+
+def test_a_tick_while_stopping_begins_nothing(monkeypatch):
+    engine = Engine(record=Recorder(), concurrency=10, host_concurrency=10)
+
+    async def closing():
+        engine._enqueue([make_job("http://shop.test", monitor_id=2)])
+        engine.submit([make_job("http://shop.test", monitor_id=3)])
+        await asyncio.sleep(0.2)
+
+    begun = probe_that_ends(monkeypatch, closing)
+    engine.start()
+    engine.submit([make_job("http://shop.test", monitor_id=1)])
+    assert begun.get(timeout=10) == 1
+
+    engine.stop(timeout_s=5)
+
+    assert begun.empty()
+    engine.submit([make_job("http://shop.test", monitor_id=4)])
+    engine.ask_connectivity()
+    assert engine.load().waiting_count == 0
 
 
 def test_without_our_own_network_a_failure_is_ours(make_engine):
