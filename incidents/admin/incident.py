@@ -1,4 +1,4 @@
-"""Services and the priority matrix to edit; what the engine owns to look at."""
+"""Incidents, their alerts and timelines, and what the auditor found: to look at."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -16,23 +16,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.decorators import display
 
-import incidents.admin_together  # noqa: F401 registers what people agree on
 from incidents import services, timeline
-from incidents.admin_policies import ServicePolicyInline
-from incidents.forms import ServiceForm
+from incidents.admin.parts import PriorityShown
 from incidents.models import (
     Alert,
     AuditFinding,
     Incident,
     IncidentEvent,
-    PriorityRule,
-    Service,
 )
-from t4g_portal.lib.admin import LookOnlyAdmin, PortalAdmin
+from t4g_portal.lib.admin import LookOnlyAdmin
 from t4g_portal.lib.retelling import retold
-from t4g_portal.lib.wording import duration
 
-_PRIORITY_COLORS = {"P0": "danger", "P1": "warning", "P2": "info", "P3": "default"}
 _STATUS_COLORS = {
     Incident.Status.TRIGGERED: "danger",
     Incident.Status.ACKNOWLEDGED: "warning",
@@ -45,58 +39,8 @@ _ALERT_COLORS = {
 _FINDING_COLORS = {"repaired": "success", "lasts": "danger", "over": "info"}
 
 
-@admin.register(Service)
-class ServiceAdmin(PortalAdmin):
-    list_display = ("name", "slug", "is_public", "open_count", "position")
-    list_editable = ("position",)
-    list_filter = ("is_public",)
-    search_fields = ("name", "slug", "description")
-    ordering = ("position", "name")
-    prepopulated_fields = {"slug": ("name",)}
-    form = ServiceForm
-    inlines = (ServicePolicyInline,)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
-        rows: QuerySet[Service] = super().get_queryset(request)
-        return rows.annotate(
-            open_count=Count(
-                "incidents", filter=~Q(incidents__status=Incident.Status.RESOLVED)
-            )
-        )
-
-    @admin.display(description=gettext_lazy("open incidents"), ordering="open_count")
-    def open_count(self, service: Service) -> int:
-        return cast(int, service.open_count)  # type: ignore[attr-defined]
-
-
-@admin.register(PriorityRule)
-class PriorityRuleAdmin(PortalAdmin):
-    list_display = (
-        "shown_priority",
-        "policy",
-        "response",
-        "is_digest",
-        "description",
-    )
-    list_select_related = ("policy",)
-    ordering = ("priority",)
-    fields = ("priority", "description", "policy", "response_s", "is_digest")
-
-    @display(  # type: ignore[untyped-decorator]
-        description=gettext_lazy("priority"),
-        ordering="priority",
-        label=_PRIORITY_COLORS,
-    )
-    def shown_priority(self, rule: PriorityRule) -> str:
-        return rule.priority.upper()
-
-    @admin.display(description=gettext_lazy("answer within"), ordering="response_s")
-    def response(self, rule: PriorityRule) -> str:
-        return duration(rule.response_s)
-
-
 @admin.register(Incident)
-class IncidentAdmin(LookOnlyAdmin):
+class IncidentAdmin(PriorityShown, LookOnlyAdmin):
     list_display = (
         "__str__",
         "service",
@@ -123,14 +67,6 @@ class IncidentAdmin(LookOnlyAdmin):
     def has_act_permission(self, request: HttpRequest) -> bool:
         """Whether somebody may acknowledge and resolve here."""
         return request.user.has_perm("incidents.change_incident")
-
-    @display(  # type: ignore[untyped-decorator]
-        description=gettext_lazy("priority"),
-        ordering="priority",
-        label=_PRIORITY_COLORS,
-    )
-    def shown_priority(self, incident: Incident) -> str:
-        return incident.priority.upper()
 
     @display(  # type: ignore[untyped-decorator]
         description=gettext_lazy("status"), ordering="status", label=_STATUS_COLORS
@@ -193,7 +129,7 @@ def _actor(request: HttpRequest) -> dict[str, Any]:
 
 
 @admin.register(Alert)
-class AlertAdmin(LookOnlyAdmin):
+class AlertAdmin(PriorityShown, LookOnlyAdmin):
     list_display = (
         "what",
         "service",
@@ -212,14 +148,6 @@ class AlertAdmin(LookOnlyAdmin):
     @admin.display(description=gettext_lazy("title"), ordering="title")
     def what(self, alert: Alert) -> str:
         return retold(alert.title)
-
-    @display(  # type: ignore[untyped-decorator]
-        description=gettext_lazy("priority"),
-        ordering="priority",
-        label=_PRIORITY_COLORS,
-    )
-    def shown_priority(self, alert: Alert) -> str:
-        return alert.priority.upper()
 
     @display(  # type: ignore[untyped-decorator]
         description=gettext_lazy("status"), ordering="status", label=_ALERT_COLORS
@@ -279,7 +207,3 @@ class AuditFindingAdmin(LookOnlyAdmin):
             return "–"
         url = reverse("incidents:detail", args=[finding.incident.pk])
         return format_html('<a href="{}">{}</a>', url, finding.incident)
-
-
-# The rest of this room, which Django looks for here.
-from incidents.oncall import admin as oncall_admin  # noqa: E402, F401

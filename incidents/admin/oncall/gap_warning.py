@@ -7,7 +7,8 @@ when nobody would be on call, and offers to save it all the same.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -65,12 +66,22 @@ class GapForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the rows of a table have to do with who is on call.
+
+    `schedules`: those that a row, as it is or would become, has a part in.
+    `without`: a plan as it would be if the row were gone.
+    """
+
+    schedules: Callable[[Any], Collection[int]]
+    without: Callable[[Plan, Any], Plan]
+
+
 class GapWarningAdmin(PortalAdmin):
     """The admin of something that decides who is on call. Its form is a `GapForm`."""
 
-    def affected(self, row: Any) -> Collection[int]:
-        """Return the schedules that a row, as it is or would become, has a part in."""
-        raise NotImplementedError
+    part: Part
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
@@ -111,7 +122,7 @@ class GapWarningAdmin(PortalAdmin):
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
         now = timezone.now()
-        ids = set(self.affected(obj))
+        ids = set(self.part.schedules(obj))
         recording.record(schedule_ids=ids, now=now)
         request.on_call_before = (now, who.plan_of(ids, since=now))  # type: ignore[attr-defined]
         super().save_model(request, obj, form, change)
@@ -140,25 +151,21 @@ class GapWarningAdmin(PortalAdmin):
         return super().delete_view(request, object_id, extra_context)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        recording.record(schedule_ids=self.affected(obj), now=timezone.now())
+        recording.record(schedule_ids=self.part.schedules(obj), now=timezone.now())
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
-        ids = {pk for row in queryset for pk in self.affected(row)}
+        ids = {pk for row in queryset for pk in self.part.schedules(row)}
         recording.record(schedule_ids=ids, now=timezone.now())
         super().delete_queryset(request, queryset)
 
     def _sentences_without(self, row: Any) -> list[str]:
         """Say when nobody would be on call if a row were gone; nothing is changed."""
         now = timezone.now()
-        before = who.plan_of(self.affected(row), since=now)
-        after = {pk: self.without(plan, row) for pk, plan in before.items()}
+        before = who.plan_of(self.part.schedules(row), since=now)
+        after = {pk: self.part.without(plan, row) for pk, plan in before.items()}
         gaps = outlook.newly_open(before, after, now, now + AHEAD)
         return _sentences(gaps, {pk: plan.zone for pk, plan in before.items()})
-
-    def without(self, plan: Plan, row: Any) -> Plan:
-        """Return a plan without a row of this table."""
-        raise NotImplementedError
 
 
 def _sentences(gaps: Collection[Gap], zones: dict[int, ZoneInfo]) -> list[str]:

@@ -1,15 +1,13 @@
-"""Schedules in the admin: rotations and people, overrides, absences; the past to look at."""
+"""Schedules: their rotations, who is on call, what is wrong with the next two weeks."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.contrib.auth.models import User
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -23,35 +21,19 @@ from django.views.decorators.debug import sensitive_post_parameters
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
-from incidents.models import (
-    Absence,
-    OnCallRecord,
-    Override,
-    Participant,
-    Rotation,
-    Schedule,
-    SwapRequest,
-)
-from incidents.models.schedule import weekdays
+from incidents.admin.oncall.forms import ScheduleForm
+from incidents.admin.oncall.gap_warning import GapWarningAdmin, Part
+from incidents.admin.oncall.rotation import TurnsShown
+from incidents.models import Rotation, Schedule
 from incidents.oncall import calendar, importing, outlook, who, wording
-from incidents.oncall.acting import schedules_with
-from incidents.oncall.admin_forms import (
-    AbsenceForm,
-    OverrideForm,
-    RotationForm,
-    ScheduleForm,
-)
-from incidents.oncall.gap_warning import GapWarningAdmin
-from incidents.oncall.plan import Plan, Why, WhyKind
-from t4g_portal.lib.admin import LookOnlyAdmin
 from t4g_portal.lib.pages import render_page
-from t4g_portal.lib.templatetags.portal import ago, minute
+from t4g_portal.lib.templatetags.portal import ago
 from t4g_portal.lib.wording import minute as said_minute
 
 _SHOWN_FLAWS = 20
 
 
-class RotationInline(TabularInline):  # type: ignore[misc]
+class RotationInline(TurnsShown, TabularInline):  # type: ignore[misc]
     """What a schedule is made of; each rotation is edited on its own page."""
 
     model = Rotation
@@ -78,30 +60,13 @@ class RotationInline(TabularInline):  # type: ignore[misc]
             rotation.name,
         )
 
-    @admin.display(description=gettext_lazy("turns"))
-    def turns(self, rotation: Rotation) -> str:
-        return turns(rotation)
-
-    @admin.display(description=gettext_lazy("people, in their order"))
-    def people(self, rotation: Rotation) -> str:
-        return people(rotation)
-
-
-class ParticipantInline(TabularInline):  # type: ignore[misc]
-    """Who takes turns, in which order."""
-
-    model = Participant
-    fields = ("contact", "position")
-    autocomplete_fields = ("contact",)
-    ordering = ("position", "pk")
-    ordering_field = "position"
-    hide_ordering_field = True
-    extra = 0
-    hide_title = True
-
 
 @admin.register(Schedule)
 class ScheduleAdmin(GapWarningAdmin):
+    part = Part(
+        schedules=lambda row: [] if row.pk is None else [row.pk],
+        without=lambda plan, row: replace(plan, layers=(), covers=(), imported=()),
+    )
     form = ScheduleForm
     inlines = (RotationInline,)
     list_display = ("name", "now_on_call", "after", "flaws", "rotation_count")
@@ -152,12 +117,6 @@ class ScheduleAdmin(GapWarningAdmin):
             row.plan, row.asked_at = plans.get(row.pk), now
         found.result_list = rows
         return found
-
-    def affected(self, row: Any) -> Collection[int]:
-        return [] if row.pk is None else [row.pk]
-
-    def without(self, plan: Plan, row: Any) -> Plan:
-        return replace(plan, layers=(), covers=(), imported=())
 
     @admin.display(description=gettext_lazy("on call now"))
     def now_on_call(self, schedule: Any) -> str:
@@ -317,199 +276,3 @@ class ScheduleAdmin(GapWarningAdmin):
         except importing.UnableToImport as error:
             messages.error(request, str(error))
         return redirect(url)
-
-
-@admin.register(Rotation)
-class RotationAdmin(GapWarningAdmin):
-    form = RotationForm
-    inlines = (ParticipantInline,)
-    list_display = ("name", "schedule", "position", "turns", "people")
-    list_filter = ("schedule",)
-    list_select_related = ("schedule",)
-    search_fields = ("name", "schedule__name", "participants__contact__name")
-    ordering = ("schedule__name", "-position", "pk")
-    fieldsets = (
-        (None, {"fields": ("schedule", "name", "position")}),
-        (
-            gettext_lazy("Turns"),
-            {"fields": (("length", "unit"), ("starts_on", "handoff_time"), "ends_on")},
-        ),
-        (
-            gettext_lazy("Only at some hours"),
-            {"fields": ("only_weekdays", ("only_from", "only_until"))},
-        ),
-    )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Rotation]:
-        rows: QuerySet[Rotation] = super().get_queryset(request)
-        return rows.prefetch_related(
-            Prefetch(
-                "participants", queryset=Participant.objects.select_related("contact")
-            )
-        )
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        # A rotation stays where it is: its past is that schedule's.
-        return () if obj is None else ("schedule",)
-
-    def affected(self, row: Any) -> Collection[int]:
-        return [row.schedule_id]
-
-    def without(self, plan: Plan, row: Any) -> Plan:
-        return replace(
-            plan, layers=tuple(one for one in plan.layers if one.id != row.pk)
-        )
-
-    @admin.display(description=gettext_lazy("turns"))
-    def turns(self, rotation: Rotation) -> str:
-        return turns(rotation)
-
-    @admin.display(description=gettext_lazy("people, in their order"))
-    def people(self, rotation: Rotation) -> str:
-        return people(rotation)
-
-
-@admin.register(Override)
-class OverrideAdmin(GapWarningAdmin):
-    form = OverrideForm
-    list_display = (
-        "contact",
-        "schedule",
-        "starts",
-        "ends",
-        "kind",
-        "replaces",
-        "reason",
-    )
-    list_filter = ("schedule", "kind", "starts_at")
-    list_select_related = ("schedule", "contact", "replaces")
-    search_fields = ("contact__name", "schedule__name", "reason")
-    ordering = ("-starts_at",)
-    autocomplete_fields = ("contact",)
-
-    @admin.display(description=gettext_lazy("from"), ordering="starts_at")
-    def starts(self, row: Override) -> str:
-        return minute(row.starts_at)
-
-    @admin.display(description=gettext_lazy("until"), ordering="ends_at")
-    def ends(self, row: Override) -> str:
-        return minute(row.ends_at)
-
-    def affected(self, row: Any) -> Collection[int]:
-        return [row.schedule_id]
-
-    def without(self, plan: Plan, row: Any) -> Plan:
-        return replace(
-            plan, covers=tuple(one for one in plan.covers if one.id != row.pk)
-        )
-
-    def save_model(
-        self, request: HttpRequest, obj: Any, form: Any, change: bool
-    ) -> None:
-        if not change:
-            obj.created_by = cast(User, request.user)
-        super().save_model(request, obj, form, change)
-
-
-@admin.register(Absence)
-class AbsenceAdmin(GapWarningAdmin):
-    form = AbsenceForm
-    list_display = ("contact", "starts", "ends", "reason")
-    list_filter = ("starts_at",)
-    list_select_related = ("contact",)
-    search_fields = ("contact__name", "reason")
-    ordering = ("-starts_at",)
-    autocomplete_fields = ("contact",)
-
-    @admin.display(description=gettext_lazy("from"), ordering="starts_at")
-    def starts(self, row: Absence) -> str:
-        return minute(row.starts_at)
-
-    @admin.display(description=gettext_lazy("until"), ordering="ends_at")
-    def ends(self, row: Absence) -> str:
-        return minute(row.ends_at)
-
-    def affected(self, row: Any) -> Collection[int]:
-        return schedules_with(row.contact_id)
-
-    def without(self, plan: Plan, row: Any) -> Plan:
-        return plan
-
-
-@admin.register(SwapRequest)
-class SwapRequestAdmin(LookOnlyAdmin):
-    list_display = (
-        "asked_at",
-        "schedule",
-        "asker",
-        "other",
-        "starts",
-        "ends",
-        "status",
-    )
-    list_filter = ("status", "schedule", "asked_at")
-    list_select_related = ("schedule", "asker", "other")
-    search_fields = ("asker__name", "other__name", "message")
-    ordering = ("-pk",)
-
-    @admin.display(description=gettext_lazy("from"), ordering="starts_at")
-    def starts(self, row: SwapRequest) -> str:
-        return minute(row.starts_at)
-
-    @admin.display(description=gettext_lazy("until"), ordering="ends_at")
-    def ends(self, row: SwapRequest) -> str:
-        return minute(row.ends_at)
-
-
-@admin.register(OnCallRecord)
-class OnCallRecordAdmin(LookOnlyAdmin):
-    list_display = ("schedule_name", "person", "starts", "ends", "reason")
-    list_filter = ("starts_at",)
-    search_fields = ("schedule_name", "contact_name", "label")
-    ordering = ("-starts_at", "-pk")
-
-    @admin.display(description=gettext_lazy("person"), ordering="contact_name")
-    def person(self, row: OnCallRecord) -> str:
-        return row.contact_name or _("nobody")
-
-    @admin.display(description=gettext_lazy("from"), ordering="starts_at")
-    def starts(self, row: OnCallRecord) -> str:
-        return minute(row.starts_at)
-
-    @admin.display(description=gettext_lazy("until"), ordering="ends_at")
-    def ends(self, row: OnCallRecord) -> str:
-        return minute(row.ends_at)
-
-    @admin.display(description=gettext_lazy("why"))
-    def reason(self, row: OnCallRecord) -> str:
-        reason = Why(WhyKind(row.why), row.label, instead_of=row.instead_of_number)
-        return wording.why(
-            reason, names={row.instead_of_number or 0: row.instead_of_name}
-        )
-
-
-def turns(rotation: Rotation) -> str:
-    """Say how long a turn is, when it changes hands and at which hours it holds."""
-    said = [
-        {
-            Rotation.Unit.HOUR: ngettext("%(n)d hour", "%(n)d hours", rotation.length),
-            Rotation.Unit.DAY: ngettext("%(n)d day", "%(n)d days", rotation.length),
-            Rotation.Unit.WEEK: ngettext("%(n)d week", "%(n)d weeks", rotation.length),
-        }[Rotation.Unit(rotation.unit)]
-        % {"n": rotation.length},
-        _("from %(time)s") % {"time": f"{rotation.handoff_time:%H:%M}"},
-    ]
-    if rotation.only_weekdays:
-        known = dict(weekdays())
-        said.append(
-            ", ".join(known[day] for day in known if day in rotation.only_weekdays)
-        )
-    if rotation.only_from is not None and rotation.only_until is not None:
-        said.append(f"{rotation.only_from:%H:%M} – {rotation.only_until:%H:%M}")
-    return " · ".join(said)
-
-
-def people(rotation: Rotation) -> str:
-    """Name who takes turns, in order."""
-    names = [seat.contact.name for seat in rotation.participants.all()]
-    return " → ".join(names) or _("nobody yet")

@@ -13,9 +13,9 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from incidents.admin.oncall.gap_warning import GapForm
 from incidents.models import Absence, Override, Rotation, Schedule
 from incidents.models.schedule import weekdays
-from incidents.oncall.gap_warning import GapForm
 from incidents.oncall.validation import (
     rotation_faults,
     schedule_faults,

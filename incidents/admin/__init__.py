@@ -1,0 +1,7 @@
+"""What people edit of incidents and on-call, and what the engine wrote to look at."""
+
+from __future__ import annotations
+
+from incidents.admin import incident, oncall, policy, service, together
+
+__all__ = ["incident", "oncall", "policy", "service", "together"]
