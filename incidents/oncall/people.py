@@ -17,6 +17,17 @@ def contact_of(request: HttpRequest) -> Contact | None:
     return Contact.objects.filter(user_id=request.user.pk).first()
 
 
+def choosable(
+    request: HttpRequest, me: Contact | None, *, permission: str
+) -> list[int]:
+    """Return the contacts whom the reader may name: anybody with the permission."""
+    if request.user.has_perm(permission):
+        return list(
+            Contact.objects.filter(is_enabled=True).values_list("pk", flat=True)
+        )
+    return [me.pk] if me else []
+
+
 def contact_of_user(user: User | AnonymousUser) -> Contact:
     """Return the contact of an account that acts for itself.
 

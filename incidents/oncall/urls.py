@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from django.urls import path
 
-from incidents.oncall import feed_views, pages
+from incidents.oncall import feed_views
+from incidents.oncall.pages import absences, overview, shifts, swaps
 
 app_name = "oncall"
 
 urlpatterns = [
-    path("", pages.on_call, name="page"),
-    path("change/", pages.change, name="change"),
-    path("swap/", pages.ask_swap, name="swap"),
-    path("swap/<int:pk>/accept/", pages.accept, name="accept"),
-    path("swap/<int:pk>/decline/", pages.decline, name="decline"),
-    path("swap/<int:pk>/withdraw/", pages.withdraw, name="withdraw"),
-    path("override/<int:pk>/remove/", pages.remove_override, name="remove_override"),
-    path("absence/", pages.plan_absence, name="absence"),
-    path("absence/<int:pk>/remove/", pages.remove_absence, name="remove_absence"),
+    path("", overview.on_call, name="page"),
+    path("change/", shifts.change, name="change"),
+    path("swap/", swaps.ask_swap, name="swap"),
+    path("swap/<int:pk>/accept/", swaps.accept, name="accept"),
+    path("swap/<int:pk>/decline/", swaps.decline, name="decline"),
+    path("swap/<int:pk>/withdraw/", swaps.withdraw, name="withdraw"),
+    path("override/<int:pk>/remove/", shifts.remove_override, name="remove_override"),
+    path("absence/", absences.plan_absence, name="absence"),
+    path("absence/<int:pk>/remove/", absences.remove_absence, name="remove_absence"),
     path("feed/", feed_views.renew, name="feed"),
-    path("hours.csv", pages.hours_csv, name="hours"),
+    path("hours.csv", overview.hours_csv, name="hours"),
 ]
