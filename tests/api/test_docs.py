@@ -52,7 +52,7 @@ def test_every_example_answers_as_it_says(live_server: Any):
     }
     found = examples()
 
-    assert len(found) > 15
+    assert len(found) > 25
     for block in found:
         # The status of the last command stands on a line of its own.
         asked = re.sub(
