@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -81,13 +82,7 @@ class IncidentAdmin(PriorityShown, LookOnlyAdmin):
 
     @admin.action(description=gettext_lazy("Acknowledge"), permissions=["act"])
     def acknowledge(self, request: HttpRequest, chosen: QuerySet[Incident]) -> None:
-        done = 0
-        for pk in chosen.order_by("pk").values_list("pk", flat=True):
-            try:
-                services.acknowledge(incident_id=pk, **_actor(request))
-                done += 1
-            except services.UnableToAct as error:
-                messages.error(request, f"#{pk}: {error}")
+        done = self._each(request, chosen, services.acknowledge)
         self._say(
             request,
             done,
@@ -100,13 +95,7 @@ class IncidentAdmin(PriorityShown, LookOnlyAdmin):
 
     @admin.action(description=gettext_lazy("Resolve"), permissions=["act"])
     def resolve(self, request: HttpRequest, chosen: QuerySet[Incident]) -> None:
-        done = 0
-        for pk in chosen.order_by("pk").values_list("pk", flat=True):
-            try:
-                services.resolve_incident(incident_id=pk, **_actor(request))
-                done += 1
-            except services.UnableToAct as error:
-                messages.error(request, f"#{pk}: {error}")
+        done = self._each(request, chosen, services.resolve_incident)
         self._say(
             request,
             done,
@@ -114,6 +103,22 @@ class IncidentAdmin(PriorityShown, LookOnlyAdmin):
                 "%(count)d incident resolved.", "%(count)d incidents resolved.", done
             ),
         )
+
+    def _each(
+        self,
+        request: HttpRequest,
+        chosen: QuerySet[Incident],
+        act: Callable[..., Incident],
+    ) -> int:
+        """Act on each; say which can't be, return how many were."""
+        done = 0
+        for pk in chosen.order_by("pk").values_list("pk", flat=True):
+            try:
+                act(incident_id=pk, **_actor(request))
+                done += 1
+            except services.UnableToAct as error:
+                messages.error(request, f"#{pk}: {error}")
+        return done
 
     def _say(self, request: HttpRequest, done: int, sentence: str) -> None:
         if done:

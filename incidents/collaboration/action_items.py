@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from incidents import people, timeline
 from incidents.acting import UnableToAct
+from incidents.collaboration import owning
 from incidents.models import ActionItem, Incident, IncidentEvent
 from incidents.people import Actor
 from t4g_portal.lib.zones import YEARS
@@ -49,7 +50,7 @@ def add(
             created_at=now,
             created_by_name=actor.name,
         )
-        _own(item, people.whole(owner) if owner else actor)
+        owning.give(item, people.whole(owner) if owner else actor)
         item.save()
         _note(item, "added", actor, via, now)
     return item
@@ -77,7 +78,7 @@ def change(
         if owner is not None:
             owner = people.whole(owner)
             if not item.is_of(owner):
-                _own(item, owner)
+                owning.give(item, owner)
         item.save()
         _note(item, "changed", Actor(user), via, now)
     return item
@@ -132,13 +133,6 @@ def _check_day(day: date) -> None:
             _("Choose a day between %(first)d and %(last)d.")
             % {"first": YEARS[0], "last": YEARS[-1]}
         )
-
-
-def _own(item: ActionItem, owner: Actor) -> None:
-    item.owner_user = owner.user
-    item.owner_contact = owner.contact
-    item.owner_name = owner.name
-    item.reminded_on = None
 
 
 def _note(item: ActionItem, act: str, actor: Actor, via: str, now: datetime) -> None:

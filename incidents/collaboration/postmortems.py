@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from incidents import people, timeline
 from incidents.acting import UnableToAct, locked
+from incidents.collaboration import owning
 from incidents.models import Incident, IncidentEvent, Postmortem
 from incidents.people import Actor
 from t4g_portal.lib.priority import Priority, highest
@@ -109,7 +110,7 @@ def require(*, incident: Incident, now: datetime) -> None:
         return
     owner = _first_owner(incident)
     if owner is not None:
-        _own(row, owner)
+        owning.give(row, owner)
         row.save()
 
 
@@ -161,7 +162,7 @@ def save(
         for part, text in texts.items():
             setattr(row, part.name, text)
         if not row.owner_name:
-            _own(row, people.whole(actor))
+            owning.give(row, people.whole(actor))
             _note(incident, "owner", now, {"name": row.owner_name}, actor, via)
         row.edited_at = now
         row.edited_by_name = actor.name
@@ -180,7 +181,7 @@ def give(
         to = people.whole(to)
         if row.is_of(to):
             raise UnableToWrite(_("%(name)s writes it already.") % {"name": to.name})
-        _own(row, to)
+        owning.give(row, to)
         row.save()
         _note(incident, "owner", now, {"name": row.owner_name}, Actor(user), via)
         return row
@@ -291,14 +292,6 @@ def _first_owner(incident: Incident) -> Actor | None:
         if user is not None or contact is not None:
             return people.whole(Actor(user, contact))
     return None
-
-
-def _own(row: Postmortem, owner: Actor) -> None:
-    row.owner_user = owner.user
-    row.owner_contact = owner.contact
-    row.owner_name = owner.name
-    # A new owner hears of it in time, whatever the old one was told.
-    row.reminded_on = None
 
 
 def _note(
