@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 from django.apps import AppConfig, apps
+from django.contrib.admin.apps import AdminConfig
 from django.utils.translation import gettext_lazy as _
 
 # The API has one description page, not three; collecting is slow enough without.
 _STATIC_UNUSED = ["rest_framework", "redoc"]
+
+
+class PortalAdminConfig(AdminConfig):
+    default_site = "t4g_portal.site.PortalSite"
 
 
 class PortalConfig(AppConfig):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -117,7 +118,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             (_("Demo messages"), "demo:inbox", "inbox"),
         )
     links = [
-        _link(title, icon, reverse(name), request)
+        _link(title, icon, _address(name), request)
         for title, name, icon in pages
         if may_open(request, name)
     ]
@@ -149,8 +150,18 @@ def _admin_link(entry: Entry, request: HttpRequest) -> dict[str, Any] | None:
         return None
     meta = model._meta
     name = str(entry.title or meta.verbose_name_plural)
-    address = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
+    address = _address(f"admin:{meta.app_label}_{meta.model_name}_changelist")
     return _link(name[:1].upper() + name[1:], entry.icon, address, request)
+
+
+def _address(name: str) -> str:
+    """Return where a page is; each page of the portal asks this for all the others."""
+    return _address_below(name, get_script_prefix())
+
+
+@cache
+def _address_below(name: str, prefix: str) -> str:
+    return reverse(name)
 
 
 def _only_nearest(links: Sequence[dict[str, Any]]) -> None:
@@ -162,7 +173,7 @@ def _only_nearest(links: Sequence[dict[str, Any]]) -> None:
 
 
 def _link(title: str, icon: str, address: str, request: HttpRequest) -> dict[str, Any]:
-    home = reverse("home")
+    home = _address("home")
     # Ours, because Unfold looks for the address anywhere in the path.
     is_active = (
         request.path == home if address == home else request.path.startswith(address)

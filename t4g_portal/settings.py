@@ -86,8 +86,8 @@ STATUS_PAGE_KEPT_S = 10
 PORTAL_SEED = env.bool("PORTAL_SEED", default=True)
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "t4g_portal.apps.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -500,6 +500,9 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "celery": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        # A variable that a template misses is no fault, yet each would be told at DEBUG
+        # with the whole context of the page.
+        "django.template": {"level": "INFO"},
         "httpcore": {"level": "WARNING"},
         # Says of each probe cut off at its deadline what the result says anyway.
         "psycopg": {"level": "ERROR"},

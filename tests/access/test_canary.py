@@ -9,6 +9,7 @@ import base64
 import itertools
 import logging
 import re
+import traceback
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -79,20 +80,44 @@ def _forms(text: str) -> Iterator[str]:
         yield inner.translate(str.maketrans("+/", "-_"))
 
 
+class Told(logging.Formatter):
+    """Tracebacks by their messages: no value of a run stands in a frame's source."""
+
+    def formatException(self, ei: Any) -> str:
+        told, error = [], ei[1]
+        while error is not None:
+            told += traceback.format_exception_only(error)
+            error = error.__cause__ or error.__context__
+        return "".join(told)
+
+
+def is_pytests(handler: logging.Handler) -> bool:
+    return type(handler).__module__ == "_pytest.logging"
+
+
 @pytest.fixture
 def log() -> Iterator[StringIO]:
     """Everything that is logged, at every level, tracebacks included."""
     kept = StringIO()
     handler = logging.StreamHandler(kept)
+    handler.setFormatter(Told())
     # Not those that the settings keep quiet for good: httpx would log addresses.
     names = ["", "django", "django.db.backends"]
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
+    # pytest would keep hundreds of megabytes of it twice and send them on as a report.
+    others = [
+        (other, other.level) for other in loggers[0].handlers if is_pytests(other)
+    ]
+    for other, _level in others:
+        other.setLevel(logging.WARNING)
     loggers[0].addHandler(handler)
     for logger in loggers:
         logger.setLevel("DEBUG")
     yield kept
     loggers[0].removeHandler(handler)
+    for other, level in others:
+        other.setLevel(level)
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
 

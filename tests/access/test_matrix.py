@@ -21,6 +21,7 @@ from django.utils.safestring import mark_safe
 
 from t4g_portal.lib.models import ApiKey
 from t4g_portal.roles import ROLES, permissions_of
+from t4g_portal.site import PortalSite
 from tests.access.addresses import (
     ANYBODY,
     DECLARED,
@@ -53,9 +54,11 @@ def world(now) -> World:
 def decisions_only(
     monkeypatch: pytest.MonkeyPatch, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Leave out what costs time and decides nothing: templates, sessions, log lines."""
+    """Leave out what costs time and decides nothing: the looks, sessions, log lines."""
     caplog.set_level(logging.CRITICAL, logger="django.request")
     monkeypatch.setattr(Template, "render", lambda *args, **kwargs: mark_safe(""))
+    # The shell around a page, its sidebar above all, that no template shows now.
+    monkeypatch.setattr(PortalSite, "each_context", lambda *args: {})
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     settings.API_REQUESTS_PER_MINUTE = settings.API_REFUSALS_PER_MINUTE = 10**9
 
