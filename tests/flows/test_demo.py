@@ -101,7 +101,7 @@ def refusal(directory: Path, module: str, **environment: str) -> str:
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=STARTS_WITHIN_S,
         check=False,
     )
     assert done.returncode != 0
@@ -176,7 +176,7 @@ def test_an_expired_certificate_and_a_dead_database_are_seen(place):
         press(client, "/demo/turn/", part="login", mode="expired")
         press(client, "/demo/turn/", part="database", mode="refuse")
         for title in ("Login is down", "Database is down"):
-            until(partial(_open_incident, portal, title), seconds=60, what=title)
+            until(partial(_open_incident, portal, title), seconds=120, what=title)
         ((message,),) = rows(
             portal,
             "SELECT s.message FROM monitors_monitorstate s JOIN monitors_monitor m"
