@@ -46,6 +46,12 @@ MONITOR = """
     may_use_private_targets: true
 """
 
+_FILL = """
+INSERT INTO monitors_checkresult (at, monitor_id, transfer_ms, code)
+SELECT date_trunc('day', now(), 'UTC') + n * interval '1 microsecond', 0, 0, 0
+  FROM generate_series(1, %s) n
+"""
+
 
 @dataclass
 class Story:
@@ -232,18 +238,31 @@ def watch_unready(portal: Production, *, for_s: float) -> None:
 
 
 def fill_disk(told: Story) -> None:
-    """Take the disk's space, and then what the table of results has left in itself."""
-    fill = (
-        "INSERT INTO monitors_checkresult (at, monitor_id, transfer_ms, code)"
-        " SELECT date_trunc('day', now(), 'UTC') + n * interval '1 microsecond', 0, 0, 0"
-        "   FROM generate_series(1, %s) n"
-    )
+    """Take the disk's space, and then what the table of results has left in itself.
+
+    Each session fills a page of its own, and a new session begins with the last page.
+    """
     with psycopg.connect(told.postgres.url, autocommit=True) as connection:
-        # Past the size that files may have where no disk can be mounted.
-        connection.execute(fill, [40_000])
+        with connection.transaction():
+            # Meanwhile the worker would begin a page that nobody else finds again, with
+            # room for a minute's results.
+            connection.execute("LOCK TABLE monitors_checkresult IN EXCLUSIVE MODE")
+            # Past the size that files may have where no disk can be mounted.
+            connection.execute(_FILL, [100_000])
+        # The log of that makes room for the log to come: without any the server ends
+        # itself, which is another story.
+        connection.execute("CHECKPOINT")
         told.postgres.fill_disk()
-        with pytest.raises(psycopg.Error, match="could not extend file"):
-            _repeat(lambda: connection.execute(fill, [1]), times=10_000)
+        _fill_pages(connection)
+    # The one that the worker may have begun since.
+    with psycopg.connect(told.postgres.url, autocommit=True) as connection:
+        _fill_pages(connection)
+
+
+def _fill_pages(connection: psycopg.Connection) -> None:
+    """Insert rows until there is no page for one more."""
+    with pytest.raises(psycopg.Error, match="could not extend file"):
+        _repeat(lambda: connection.execute(_FILL, [1]), times=10_000)
 
 
 def _repeat(action: Callable[[], object], *, times: int) -> None:
