@@ -36,7 +36,7 @@ demo: $(RUN_STAMP)
 
 test: $(DEV_STAMP)
 	@sh scripts/test_tools.sh
-	@$(APART) $(BIN)/python -m pytest -n auto --maxprocesses=$(JOBS) $(ARGS)
+	@$(APART) $(BIN)/python -m pytest -n auto --maxprocesses=$(JOBS) --dist worksteal $(ARGS)
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check .
