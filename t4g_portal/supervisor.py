@@ -292,20 +292,24 @@ class Supervisor:
             until = began_at + FOUNDATIONS_QUIT_S
             self._end(self._foundations, signal.SIGINT, until=until)
         until = began_at + FOUNDATIONS_KILL_S
-        self._end(self._foundations, signal.SIGQUIT, until=until)
+        self._end(self._foundations, signal.SIGQUIT, until=until, may_hurry=False)
         self._kill(self._foundations)
         self._sweep()
 
     def _end(
-        self, children: Sequence[Child], number: signal.Signals, *, until: float
+        self,
+        children: Sequence[Child],
+        number: signal.Signals,
+        *,
+        until: float,
+        may_hurry: bool = True,
     ) -> None:
-        """Send `number` and wait, but not when a second Ctrl-C asks to hurry."""
-        was_hurried = self._is_hurried
+        """Send `number` and wait, but not once a second Ctrl-C has asked to hurry."""
         for child in children:
             child.send(number)
         while any(child.is_running for child in children):
             left_s = until - time.monotonic()
-            if left_s <= 0 or self._is_hurried > was_hurried:
+            if left_s <= 0 or (may_hurry and self._is_hurried):
                 return
             self._turn(left_s)
 

@@ -9,6 +9,11 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
+
+# How long a case takes says nothing on a busy machine; speed is measured in bench/.
+hypothesis_settings.register_profile("portal", deadline=None)
+hypothesis_settings.load_profile("portal")
 
 
 class OutsideTrafficRefused(RuntimeError):

@@ -21,6 +21,8 @@ from t4g_portal.supervisor import BACK_OFF_LIMIT_S, Child, ChildSpec
 
 # How long a loaded machine may take for what takes an idle one tenths of a second.
 PATIENCE_S = 60.0
+# A bound that must not be what ended the wait.
+NEVER_S = 3 * PATIENCE_S
 # Shorter waits, so that what takes seconds in service takes tenths here.
 DRIVER = """
 import json, sys
@@ -161,14 +163,14 @@ def test_stubborn_child_and_orphans_are_killed(run):
 
 
 def test_second_request_hurries(run):
-    running = run(child("a", STUBBORN), ECHO_S=0.0)
+    running = run(child("a", STUBBORN), ECHO_S=0.0, SERVICES_KILL_S=NEVER_S)
     running.wait_for("up")
     running.process.send_signal(signal.SIGINT)
     running.wait_for("Stopping")
 
     running.process.send_signal(signal.SIGINT)
 
-    assert running.process.wait(timeout=3) == 0
+    assert running.process.wait(timeout=PATIENCE_S) == 0
 
 
 def test_echo_of_the_first_request_does_not_hurry(run):
@@ -180,7 +182,7 @@ def test_echo_of_the_first_request_does_not_hurry(run):
 
     running.process.terminate()
 
-    assert running.process.wait(timeout=5) == 0
+    assert running.process.wait(timeout=PATIENCE_S) == 0
     assert time.monotonic() - started_at >= 0.5
 
 
@@ -231,7 +233,7 @@ def test_killed_supervisor_takes_everything_along(run):
     running.process.kill()
     running.process.wait()
 
-    wait_until(lambda: are_gone(everybody), timeout_s=3)
+    wait_until(lambda: are_gone(everybody))
 
 
 def test_services_wait_for_the_set_up(run, tmp_path: Path):
@@ -292,12 +294,16 @@ def test_foundation_that_hangs_is_told_to_quit(run):
         "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); "
         "print('up', flush=True); time.sleep(600)"
     )
-    running = run(child("base", hanging, is_foundation=True), FOUNDATIONS_QUIT_S=0.2)
+    running = run(
+        child("base", hanging, is_foundation=True),
+        FOUNDATIONS_QUIT_S=0.2,
+        FOUNDATIONS_KILL_S=NEVER_S,
+    )
     running.wait_for("up")
 
     running.process.terminate()
 
-    assert running.process.wait(timeout=5) == 0
+    assert running.process.wait(timeout=PATIENCE_S) == 0
 
 
 def test_output_carries_the_name_and_no_colors_in_a_pipe(run):
