@@ -15,6 +15,7 @@ from bench import (
     outbox,
     pages,
     paging,
+    paging_everywhere,
     probing,
 )
 from bench.figures import Figure, keep, show
@@ -25,6 +26,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
     "saturated": probing.saturated,
     "grouping": grouping.grouping,
     "paging": paging.paging,
+    "paging-everywhere": paging_everywhere.paging_everywhere,
     "escalation": escalation.escalation,
     "outbox": outbox.outbox,
     "heartbeats": heartbeats.heartbeats,

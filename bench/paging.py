@@ -98,7 +98,7 @@ def _break_one_by_one(portal: Portal, arrivals: list[tuple[float, str]]) -> list
                 [nowhere, monitor_id],
             )
             arrived = _wait_for(arrivals, f"Service {monitor_id}.")
-            delays.append(arrived - _confirmed_at(connection, monitor_id))
+            delays.append(arrived - confirmed_at(connection, monitor_id))
     return delays
 
 
@@ -113,7 +113,7 @@ def _wait_for(arrivals: list[tuple[float, str]], name: str) -> float:
     raise SystemExit(f"no message names {name}")
 
 
-def _confirmed_at(connection: psycopg.Connection, monitor_id: int) -> float:
+def confirmed_at(connection: psycopg.Connection, monitor_id: int) -> float:
     """When the third failed result began, in seconds since the epoch."""
     row = connection.execute(
         "SELECT extract(epoch FROM at)::float8 FROM monitors_checkresult"

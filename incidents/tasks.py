@@ -10,7 +10,14 @@ from incidents import digest
 from incidents.advancing import advance_all
 from incidents.auditing import passing
 from incidents.collaboration.reminding import remind_due
-from incidents.oncall import handoffs, importing, publishing, recording, swapping
+from incidents.oncall import (
+    handoffs,
+    importing,
+    publishing,
+    recording,
+    swapping,
+    warning,
+)
 from t4g_portal.lib.loops import run_cycle
 
 # Seconds without a full cycle after which `/ready` names the loop.
@@ -70,9 +77,11 @@ def publish_shifts() -> None:
 
 @shared_task(name="incidents.tasks.remind")
 def remind() -> None:
-    """Send the daily digest; remind of postmortems and action items."""
+    """Warn of gaps ahead, send the daily digest, remind of what is left to do."""
 
     def cycle(now: datetime) -> None:
+        # First, so that the digest of a morning has what came up overnight.
+        warning.watch_calendars(now=now)
         digest.send_due(now=now)
         remind_due(now=now)
 
