@@ -35,6 +35,8 @@ class Step:
 _UNKNOWN = Empty(_("There is nothing here yet."))
 _OVERVIEW = ("home", _("To the overview"))
 _MONITORS = ("monitors:list", _("To the monitors"))
+_KPIS = ("admin:kpis_kpi_changelist", _("To the KPIs"))
+_SOURCES = ("admin:kpis_datasource_changelist", _("To the data sources"))
 _INCIDENTS = ("incidents:list", _("To the incidents"))
 
 _EMPTIES: Mapping[str, Empty] = {
@@ -140,6 +142,37 @@ _EMPTIES: Mapping[str, Empty] = {
     ),
     "monitors.resultdetail": Empty(
         _("What was seen when a check failed. Nothing has failed yet."), *_MONITORS
+    ),
+    "kpis.datasource": Empty(
+        _("Where figures are read: a database, a JSON address, this portal, a person.")
+    ),
+    "kpis.kpi": Empty(
+        _("Figures that managers follow: what counts, over which period, from where."),
+        *_SOURCES,
+    ),
+    "kpis.kpitarget": Empty(
+        _("What a KPI should reach from a month on, until a later target."), *_KPIS
+    ),
+    "kpis.digestplan": Empty(
+        _("Who gets the figures as a message, on which days and when.")
+    ),
+    "kpis.kpirun": Empty(
+        _("Each time a source was asked, with what came of it."), *_KPIS
+    ),
+    "kpis.kpipoint": Empty(_("The value of each period, once it is read."), *_KPIS),
+    "kpis.kpiversion": Empty(
+        _("Each way in which a KPI was computed. A change makes a new one."), *_KPIS
+    ),
+    "kpis.backfill": Empty(
+        _("Past periods that somebody had read, and how far that is."), *_KPIS
+    ),
+    "kpis.kpinote": Empty(
+        _("What people wrote beside a moment of the curve: a campaign, an outage.")
+    ),
+    "kpis.digestdelivery": Empty(
+        _("Each digest that went out, with its day."),
+        "admin:kpis_digestplan_changelist",
+        _("To the digests"),
     ),
     "cellar.loopcycle": Empty(
         _("When each loop of the portal last came round. The worker writes it."),

@@ -68,6 +68,15 @@ GROUPS: Sequence[Group] = (
         ),
     ),
     Group(
+        gettext_lazy("KPIs"),
+        (
+            Entry("kpis.Kpi", "monitoring"),
+            Entry("kpis.KpiTarget", "flag"),
+            Entry("kpis.DataSource", "database"),
+            Entry("kpis.DigestPlan", "newspaper"),
+        ),
+    ),
+    Group(
         gettext_lazy("Records"),
         (
             Entry("incidents.Incident", "history"),
@@ -82,6 +91,12 @@ GROUPS: Sequence[Group] = (
             Entry("incidents.SwapRequest", "swap_vert"),
             Entry("monitors.StatusInterval", "list_alt"),
             Entry("monitors.ResultDetail", "troubleshoot"),
+            Entry("kpis.KpiRun", "play_circle"),
+            Entry("kpis.KpiPoint", "scatter_plot"),
+            Entry("kpis.KpiVersion", "difference"),
+            Entry("kpis.Backfill", "update"),
+            Entry("kpis.KpiNote", "sticky_note_2"),
+            Entry("kpis.DigestDelivery", "mark_email_read"),
             Entry("auditlog.LogEntry", "manage_history", gettext_lazy("Changes")),
             Entry("cellar.LoopCycle", "autorenew"),
         ),

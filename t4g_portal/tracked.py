@@ -17,6 +17,7 @@ from incidents.models import (
     ServicePolicy,
     Team,
 )
+from kpis.models import DataSource, DigestPlan, Kpi, KpiTarget
 from monitors.models import (
     Assertion,
     ControlTarget,
@@ -56,6 +57,10 @@ def track_configuration() -> None:
     track(Channel)
     # Whoever knows the token can send reports.
     track(Provider, secrets={"url_token"})
+    track(DataSource)
+    track(Kpi)
+    track(KpiTarget, part_of="kpi")
+    track(DigestPlan)
     track(User, secrets={"password"}, left_out={"last_login", "date_joined"})
     track(Group)
     track(ApiKey, secrets={"digest"}, left_out={"created_at"})

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping as Names
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -140,6 +141,25 @@ class NumberColumn(Column):
         return int(value) if value is not None and value == int(value) else value
 
 
+class DecimalColumn(Column):
+    """A number that must stay exactly as written, such as a target of 0.1."""
+
+    __slots__ = ()
+
+    def convert(self, node: Node) -> Decimal:
+        if not isinstance(node, Scalar) or node.kind not in {
+            Kind.INTEGER,
+            Kind.NUMBER,
+        }:
+            raise UnableToRead(
+                _("A number is expected, not %(value)s.") % {"value": shown_node(node)}
+            )
+        return Decimal(node.text)
+
+    def show(self, value: Any) -> str:
+        return f"{value.normalize():f}"
+
+
 class FlagColumn(Column):
     __slots__ = ()
 
@@ -238,6 +258,11 @@ class WallTimeColumn(Column):
                 % {"example": "09:00"}
             )
         return _wall_time(found)
+
+    @property
+    def default(self) -> Any:
+        value = self.field.get_default()
+        return _wall_time(value) if isinstance(value, time) else value
 
     def get(self, row: Any) -> Any:
         value = getattr(row, self.name)
@@ -387,6 +412,7 @@ _TYPES: list[tuple[type[Any], type[Column]]] = [
     (models.TextField, TextColumn),
     (models.IntegerField, IntegerColumn),
     (models.FloatField, NumberColumn),
+    (models.DecimalField, DecimalColumn),
     (models.BooleanField, FlagColumn),
     (models.DateTimeField, MomentColumn),
     # After its subclass above.

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -275,7 +276,15 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
+def _represent_decimal(dumper: _Dumper, value: Decimal) -> yaml.ScalarNode:
+    whole = value == value.to_integral_value()
+    kind = "int" if whole else "float"
+    text = f"{value.quantize(1) if whole else value.normalize():f}"
+    return dumper.represent_scalar(f"tag:yaml.org,2002:{kind}", text)
+
+
 _Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(Decimal, _represent_decimal)
 
 
 def write(value: Any) -> str:

@@ -32,6 +32,7 @@ from incidents.models import (
     SwapRequest,
     Team,
 )
+from kpis.models import Kpi
 from monitors.models import (
     Drill,
     DrillPlan,
@@ -425,6 +426,10 @@ DECLARED: dict[str, Asks] = {
         )
         for name in ("send-code", "verify", "by-hand")
     },
+    # What changed shows how a value was computed.
+    "admin/kpis/kpi/<path:object_id>/history/": form(
+        "kpis.view_kpi kpis.view_sql", on=Kpi
+    ),
     "admin/notifications/notification/<path:object_id>/retry/": form(
         "notifications.change_notification", on=Notification
     ),
@@ -453,6 +458,12 @@ ENGINE_OWNED = {
     "monitors.locationstate",
     "monitors.heartbeatping",
     "notifications.notification",
+    "kpis.kpiversion",
+    "kpis.kpipoint",
+    "kpis.kpirun",
+    "kpis.kpinote",
+    "kpis.backfill",
+    "kpis.digestdelivery",
     "auditlog.logentry",
     "cellar.loopcycle",
 }
@@ -487,6 +498,10 @@ ACTIONS: dict[str, dict[str, str]] = {
     "notifications.contact": dict.fromkeys(
         ("enable", "disable"), "notifications.change_contact"
     ),
+    **{
+        f"kpis.{model}": dict.fromkeys(("enable", "disable"), f"kpis.change_{model}")
+        for model in ("datasource", "kpi", "digestplan")
+    },
     "cellar.apikey": {"revoke": "cellar.change_apikey"},
     "notifications.notification": {
         "retry_selected": "notifications.change_notification",

@@ -26,6 +26,18 @@ from incidents.models import (
     Team,
 )
 from incidents.oncall import recording
+from kpis.models import (
+    Backfill,
+    DataSource,
+    DigestDelivery,
+    DigestPlan,
+    Kpi,
+    KpiNote,
+    KpiPoint,
+    KpiRun,
+    KpiTarget,
+    KpiVersion,
+)
 from monitors.drills import running
 from monitors.models import (
     ControlTarget,
@@ -86,6 +98,7 @@ def make_world(*, now: datetime) -> World:
     rows: list[Any] = [
         *_on_call(contact, now),
         *_agreed_on(incident, now),
+        *_measured(now),
         key,
         LogEntry.objects.log_create(monitor, force_log=True, changes={}, action=1),
         user,
@@ -166,4 +179,44 @@ def _on_call(contact: Contact, now: datetime) -> list[Any]:
         make_absence(contact, now + timedelta(days=1), 1),
         asked,
         OnCallRecord.objects.first(),
+    ]
+
+
+def _measured(now: datetime) -> list[Any]:
+    source = DataSource.objects.create(name="Backend", kind="manual")
+    kpi = Kpi.objects.create(slug="members", name="Members", source=source)
+    version = KpiVersion.objects.create(
+        kpi=kpi, number=1, calculation={}, fingerprint="f", created_at=now
+    )
+    day = timedelta(days=1)
+    plan = DigestPlan.objects.create(name="Morning")
+    return [
+        source,
+        kpi,
+        version,
+        KpiTarget.objects.create(kpi=kpi, month=now.date().replace(day=1), value=10),
+        KpiNote.objects.create(kpi=kpi, at=now, text="Campaign", created_at=now),
+        KpiPoint.objects.create(
+            kpi=kpi,
+            version=version,
+            start=now - day,
+            end=now,
+            value=9,
+            computed_at=now,
+        ),
+        KpiRun.objects.create(
+            kpi=kpi, trigger="hand", started_at=now, finished_at=now, outcome="ok"
+        ),
+        Backfill.objects.create(
+            kpi=kpi,
+            version=version,
+            since=now - day,
+            until=now,
+            next_start=now - day,
+            created_at=now,
+        ),
+        plan,
+        DigestDelivery.objects.create(
+            plan=plan, local_date=now.date(), composed_at=now
+        ),
     ]

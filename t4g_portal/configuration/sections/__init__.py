@@ -12,6 +12,7 @@ from t4g_portal.configuration.sections.incidents import (
     SERVICES,
     TEAMS,
 )
+from t4g_portal.configuration.sections.kpis import DATA_SOURCES, DIGEST_PLANS, KPIS
 from t4g_portal.configuration.sections.monitors import (
     CONTROL_TARGETS,
     DRILL_PLANS,
@@ -49,4 +50,7 @@ SECTIONS = (
     THRESHOLDS,
     MAINTENANCE_WINDOWS,
     DRILL_PLANS,
+    DATA_SOURCES,
+    KPIS,
+    DIGEST_PLANS,
 )

@@ -1,0 +1,63 @@
+"""What the engine read, when and how: to look at, never to edit (design §5.6)."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from kpis.models import Backfill, KpiNote, KpiPoint, KpiRun, KpiVersion
+from t4g_portal.lib.admin import LookOnlyAdmin
+
+
+@admin.register(KpiVersion)
+class KpiVersionAdmin(LookOnlyAdmin):
+    list_display = ["kpi", "number", "created_at", "created_by_name"]
+    list_filter = ["kpi"]
+    list_select_related = ["kpi"]
+    search_fields = ["kpi__name", "kpi__slug"]
+    ordering = ["-created_at"]
+
+
+@admin.register(KpiRun)
+class KpiRunAdmin(LookOnlyAdmin):
+    list_display = [
+        "kpi",
+        "started_at",
+        "trigger",
+        "outcome",
+        "message",
+        "point_count",
+        "duration_ms",
+    ]
+    list_filter = ["outcome", "trigger", "kpi", "started_at"]
+    list_select_related = ["kpi", "version", "user"]
+    search_fields = ["kpi__name", "kpi__slug", "message"]
+    ordering = ["-started_at"]
+
+
+@admin.register(KpiPoint)
+class KpiPointAdmin(LookOnlyAdmin):
+    list_display = ["kpi", "start", "end", "value", "is_complete", "computed_at"]
+    list_filter = ["kpi", "is_complete", "start"]
+    list_select_related = ["kpi", "version", "run"]
+    search_fields = ["kpi__name", "kpi__slug"]
+    ordering = ["-start"]
+
+
+@admin.register(KpiNote)
+class KpiNoteAdmin(LookOnlyAdmin):
+    """Notes are written on the KPI's page."""
+
+    list_display = ["at", "kpi", "text", "author_name"]
+    list_filter = ["kpi", "at"]
+    list_select_related = ["kpi"]
+    search_fields = ["text", "kpi__name"]
+    ordering = ["-at"]
+
+
+@admin.register(Backfill)
+class BackfillAdmin(LookOnlyAdmin):
+    list_display = ["kpi", "since", "until", "status", "done_count", "total_count"]
+    list_filter = ["status", "kpi"]
+    list_select_related = ["kpi", "version"]
+    search_fields = ["kpi__name", "kpi__slug"]
+    ordering = ["-created_at"]

@@ -1,0 +1,95 @@
+"""What a source, a KPI, a target or a digest may hold; forms, API and import share it.
+
+Each function yields what is wrong, with the field at fault and what to do; what is
+missing is not checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from kpis.models.kpi import (
+    MAX_INTERVAL_S,
+    MAX_LATENESS_S,
+    MAX_RECOMPUTE_COUNT,
+    MAX_WINDOW,
+    MIN_INTERVAL_S,
+    VALUE_DECIMALS,
+)
+from kpis.models.source import MAX_TIMEOUT_S
+from notifications.validation import validate_time_zone
+from t4g_portal.lib.faults import Fault
+from t4g_portal.lib.zones import YEARS
+
+MAX_TABLES = 200
+# Bounds of whole numbers, both included.
+_RANGES = {
+    "window": (1, MAX_WINDOW),
+    "decimals": (0, VALUE_DECIMALS),
+    "interval_s": (MIN_INTERVAL_S, MAX_INTERVAL_S),
+    "lateness_s": (0, MAX_LATENESS_S),
+    "recompute_count": (0, MAX_RECOMPUTE_COUNT),
+    "timeout_s": (1, MAX_TIMEOUT_S),
+    "weekday": (0, 6),
+    "day": (1, 28),
+}
+
+
+def source_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """Check a data source."""
+    yield from _range_faults(values, ["timeout_s"])
+    tables = values.get("allowed_tables", [])
+    is_list = isinstance(tables, list) and len(tables) <= MAX_TABLES
+    if not is_list or not all(isinstance(name, str) and name for name in tables):
+        yield Fault(
+            "allowed_tables",
+            _("Give a list of names, such as public.user_activities."),
+        )
+
+
+def kpi_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """Check what a KPI holds whatever its source is."""
+    yield from _range_faults(
+        values, ["window", "decimals", "interval_s", "lateness_s", "recompute_count"]
+    )
+    yield from _zone_faults(values)
+    stale_s, overdue_s = values.get("stale_after_s"), values.get("overdue_after_s")
+    if stale_s is not None and stale_s < 1:
+        yield Fault("stale_after_s", _("Give at least 1 second."))
+    elif stale_s is not None and overdue_s is not None and overdue_s < stale_s:
+        yield Fault("overdue_after_s", _("Give no less than for stale."))
+
+
+def target_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """Check a target: it begins with a month."""
+    month = values.get("month")
+    if month is not None and (month.day != 1 or month.year not in YEARS):
+        yield Fault("month", _("Enter the first day of a month."))
+
+
+def digest_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """Check when a digest is sent."""
+    yield from _range_faults(values, ["weekday", "day"])
+    yield from _zone_faults(values)
+
+
+def _range_faults(values: Mapping[str, Any], names: list[str]) -> Iterator[Fault]:
+    for name in names:
+        value, (least, most) = values.get(name), _RANGES[name]
+        if value is not None and not least <= value <= most:
+            yield Fault(
+                name,
+                _("Give %(least)d to %(most)d.") % {"least": least, "most": most},
+            )
+
+
+def _zone_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
+    zone = values.get("time_zone")
+    if zone == "":
+        yield Fault("time_zone", _("Enter a time zone's name, such as Europe/Paris."))
+    elif zone is not None:
+        for field, message in validate_time_zone(time_zone=zone).items():
+            yield Fault(field, message)
