@@ -143,6 +143,14 @@ class KpiPoint(models.Model):
     )
     # Read after the period had ended and its late data had come.
     is_complete = models.BooleanField(_("complete"), default=False)
+    # What the period before had come to by the same time of it; while incomplete.
+    before_value = models.DecimalField(
+        _("before, by the same time"),
+        max_digits=VALUE_DIGITS,
+        decimal_places=VALUE_DECIMALS,
+        null=True,
+        blank=True,
+    )
     computed_at = models.DateTimeField(_("computed"))
     run = models.ForeignKey(
         KpiRun,
@@ -187,8 +195,6 @@ class KpiState(models.Model):
         Kpi, primary_key=True, on_delete=models.CASCADE, related_name="state"
     )
     next_run_at = models.DateTimeField(_("next"))
-    # Somebody is reading it until then; later it is due again.
-    lease_until = models.DateTimeField(null=True)
     failure_count = models.PositiveIntegerField(_("failures in a row"), default=0)
     failing_since = models.DateTimeField(_("failing since"), null=True)
     # The last time that a value was read.
@@ -238,7 +244,6 @@ class Backfill(models.Model):
         _("state"), max_length=10, choices=Status.choices, default=Status.QUEUED
     )
     message = models.TextField(_("message"), blank=True)
-    lease_until = models.DateTimeField(null=True)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("asked for by"),

@@ -92,6 +92,9 @@ class DataSourceState(models.Model):
     last_ok_at = models.DateTimeField(_("last answer"), null=True)
     # HTTP: the last JSON seen, for whoever picks a path from it.
     last_sample = models.JSONField(null=True)
+    # One reader at a time: somebody asks the source until then, and `token` is theirs.
+    lease_until = models.DateTimeField(null=True)
+    lease_token = models.UUIDField(null=True)
 
     class Meta:
         verbose_name = _("data source state")
