@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
-import re
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, cast
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -27,23 +24,10 @@ from monitors.probes.base import (
 from monitors.probes.options import option
 from monitors.probes.targets import Endpoint, check_length, parse_endpoint
 from monitors.probes.texts import one_line
-from t4g_portal.lib.egress import Stage, authorities_file, resolve
+from t4g_portal.lib.egress import Stage, libpq, resolve
 
 DEFAULT_PORT = 5432
 DEFAULT_QUERY = "SELECT 1"
-
-# libpq puts the address it resolved in front of what the server said.
-_PREFIX = re.compile(r"^.*?\bport \d+ failed: ", re.DOTALL)
-_REFUSALS_OF_LOGIN = (
-    "authentication failed",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "is not permitted to log in",
-    "authentication method requirement",
-    'role "',
-)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,56 +131,26 @@ class PostgresProbe:
         )
         phases.stage = Stage.CONNECT
         try:
-            return await _undeterred(_ask(request, database, addresses, phases))
+            return await libpq.undeterred(_ask(request, database, addresses, phases))
         except psycopg.Error as exc:
             return _refusal(exc, addresses, request.timeout_s, phases)
-
-
-async def _undeterred(work: Coroutine[Any, Any, T]) -> T:
-    """`work`, ended at once when we are cancelled.
-
-    On a first cancellation psycopg asks the server to stop and waits up to ten
-    seconds; a probe's deadline can't wait, so it is cancelled until it is done.
-    """
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.wait((task,))
-    finally:
-        while not task.done():
-            task.cancel()
-            await asyncio.sleep(0)
-        if not task.cancelled():
-            task.exception()
-    return task.result()
 
 
 def _login(
     request: ProbeRequest, database: Database, addresses: tuple[str, ...]
 ) -> dict[str, Any]:
     options: PostgresOptions = request.options
-    count = len(addresses)
-    login = {
-        "host": ",".join([database.endpoint.host] * count),
-        "hostaddr": ",".join(addresses),
-        "port": ",".join([str(database.endpoint.port)] * count),
-        "dbname": database.name,
-        "user": options.user,
-        "password": request.secret or None,
-        # Nothing of this machine's own logins may leak into a probe. (libpq warns of
-        # a password file that exists and isn't a plain file.)
-        "passfile": "/dev/null/none",
-        "application_name": "t4g-portal",
-        "gssencmode": "disable",
-        "sslmode": options.tls,
-        "sslcertmode": "disable",
-        "connect_timeout": max(2, math.ceil(request.timeout_s / count)),
-    }
-    if options.tls == "verify-full":
-        login["sslrootcert"] = authorities_file()
-    elif options.tls != "require":
-        # Anybody could read along: the password itself must not cross the wire.
-        login["require_auth"] = "!password"
-    return login
+    return libpq.login(
+        host=database.endpoint.host,
+        addresses=addresses,
+        port=database.endpoint.port,
+        database=database.name,
+        user=options.user,
+        password=request.secret,
+        encryption=options.tls,
+        timeout_s=request.timeout_s,
+        application_name="t4g-portal",
+    )
 
 
 async def _ask(
@@ -277,10 +231,7 @@ def _judge(
 def _refusal(
     exc: psycopg.Error, addresses: tuple[str, ...], timeout_s: float, phases: Phases
 ) -> ProbeResult:
-    text = _PREFIX.sub("", str(exc))
-    for address in addresses:
-        text = text.replace(address, pgettext("stored", "(address)"))
-    text = one_line(text.removeprefix("FATAL: "))
+    text = one_line(libpq.told(exc, addresses))
     if failures.names_shortage(text):
         return failures.out_of_resources(phases)
     if isinstance(exc, psycopg.errors.QueryCanceled):
@@ -314,7 +265,7 @@ def _refusal(
         reason = Reason.TLS_UNTRUSTED
     elif "SSL" in text:
         reason = Reason.TLS
-    elif any(words in text for words in _REFUSALS_OF_LOGIN):
+    elif libpq.is_refusal_of_login(text):
         reason = Reason.AUTHENTICATION
     elif "closed the connection" in text or "reset by peer" in text:
         reason = Reason.CONNECTION_LOST
