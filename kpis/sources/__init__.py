@@ -1,0 +1,1 @@
+"""Whom KPIs are asked of: one file a kind, found through `registry`."""

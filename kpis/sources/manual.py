@@ -1,0 +1,20 @@
+"""Figures that people enter: there is nobody to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from django.utils.translation import pgettext
+
+from kpis.reading import Question, Reason, Span, UnableToRead
+
+
+def read(
+    question: Question, buckets: Sequence[Span], now: datetime
+) -> Iterator[UnableToRead]:
+    """Say so for each bucket."""
+    for _bucket in buckets:
+        yield UnableToRead(
+            Reason.MANUAL, pgettext("stored", "Values of this KPI are entered by hand")
+        )
