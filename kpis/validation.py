@@ -17,9 +17,9 @@ from kpis.models.kpi import (
     MAX_RECOMPUTE_COUNT,
     MAX_WINDOW,
     MIN_INTERVAL_S,
-    VALUE_DECIMALS,
 )
 from kpis.models.source import MAX_TIMEOUT_S
+from kpis.reading import VALUE_DECIMALS
 from notifications.validation import validate_time_zone
 from t4g_portal.lib.faults import Fault
 from t4g_portal.lib.zones import YEARS

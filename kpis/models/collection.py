@@ -7,7 +7,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from kpis.models.kpi import VALUE_DECIMALS, VALUE_DIGITS, Kpi
+from kpis.models.kpi import VALUE_DIGITS, Kpi
+from kpis.reading import VALUE_DECIMALS
 
 
 class KpiVersion(models.Model):

@@ -10,10 +10,11 @@ from django.utils.translation import gettext_lazy as _
 
 from incidents.models import Service
 from kpis.models.source import DataSource
+from kpis.reading import VALUE_DECIMALS, VALUE_WHOLE_DIGITS
+from kpis.sources import measures
 from notifications.models import Contact
 
-# Digits before and behind the point that a value may have.
-VALUE_DIGITS, VALUE_DECIMALS = 28, 8
+VALUE_DIGITS = VALUE_WHOLE_DIGITS + VALUE_DECIMALS
 MIN_INTERVAL_S, MAX_INTERVAL_S = 60, 31 * 86_400
 MAX_LATENESS_S = 31 * 86_400
 MAX_WINDOW = 400
@@ -22,13 +23,7 @@ MAX_RECOMPUTE_COUNT = 100
 
 def portal_measures() -> list[tuple[str, str]]:
     """What the portal can say of itself; an open set, so no migration."""
-    return [
-        ("uptime_percent", str(_("Uptime of a service (%)"))),
-        ("mtta_s", str(_("Time to acknowledge (s)"))),
-        ("mttr_s", str(_("Time to resolve (s)"))),
-        ("incident_count", str(_("Incidents"))),
-        ("series_average", str(_("Average of a series"))),
-    ]
+    return measures.choices()
 
 
 class KpiQuerySet(models.QuerySet["Kpi"]):

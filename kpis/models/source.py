@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from kpis.sources import registry
 from t4g_portal.lib.secrets import EncryptedTextField
 
 MAX_TIMEOUT_S = 60
@@ -13,12 +14,7 @@ MAX_TIMEOUT_S = 60
 
 def source_kinds() -> list[tuple[str, str]]:
     """Kinds that `kpis.sources` can read; an open set, so no migration."""
-    return [
-        ("postgres", str(_("PostgreSQL, read-only"))),
-        ("http", str(_("JSON over HTTP"))),
-        ("portal", str(_("This portal"))),
-        ("manual", str(_("Entered by hand"))),
-    ]
+    return registry.choices()
 
 
 class DataSource(models.Model):

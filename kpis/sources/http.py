@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -52,7 +52,7 @@ _RECENT: dict[str, tuple[float, Fetched | UnableToRead]] = {}
 
 def read(
     question: Question, buckets: Sequence[Span], now: datetime
-) -> Iterator[Reading | UnableToRead]:
+) -> Generator[Reading | UnableToRead, None, None]:
     """Answer for the buckets that `now` lies in, with one request for all of them."""
     fetched: Fetched | UnableToRead | None = None
     for bucket in buckets:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from datetime import datetime
 
 from django.utils.translation import pgettext
 
-from kpis.reading import Question, Reason, Span, UnableToRead
+from kpis.reading import Question, Reading, Reason, Span, UnableToRead
 
 
 def read(
     question: Question, buckets: Sequence[Span], now: datetime
-) -> Iterator[UnableToRead]:
+) -> Generator[Reading | UnableToRead, None, None]:
     """Say so for each bucket."""
     for _bucket in buckets:
         yield UnableToRead(

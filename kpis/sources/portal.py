@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from functools import reduce
@@ -48,7 +48,7 @@ _VALUES: Mapping[str, str] = {
 
 def read(
     question: Question, buckets: Sequence[Span], now: datetime
-) -> Iterator[Reading | UnableToRead]:
+) -> Generator[Reading | UnableToRead, None, None]:
     """Answer for each bucket, up to `now`. On the caller's own database connection."""
     for bucket in buckets:
         started = time.perf_counter()

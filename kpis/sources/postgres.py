@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Generator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -72,7 +72,7 @@ T = TypeVar("T")
 
 def read(
     question: Question, buckets: Sequence[Span], now: datetime
-) -> Iterator[Reading | UnableToRead]:
+) -> Generator[Reading | UnableToRead, None, None]:
     """Answer for each bucket, in order, over one connection.
 
     A question that runs into the server's limit spoils its own bucket only; when the
@@ -102,7 +102,7 @@ def _answers(
     statement: str,
     buckets: Sequence[Span],
     runner: asyncio.Runner,
-) -> Iterator[Reading | UnableToRead]:
+) -> Generator[Reading | UnableToRead, None, None]:
     failure: UnableToRead | None = None
     for bucket in buckets:
         if failure is not None and session.is_lost:

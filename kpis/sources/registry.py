@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +27,7 @@ from t4g_portal.lib.retelling import source_language
 logger = logging.getLogger(__name__)
 
 Answer = Reading | UnableToRead
+Answers = Generator[Answer, None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Kind:
     """One way to get a figure. `can_look_back`: whether it knows about past periods."""
 
     label: Any
-    read: Callable[[Question, Sequence[Span], datetime], Iterator[Answer]]
+    read: Callable[[Question, Sequence[Span], datetime], Answers]
     can_look_back: bool
     # Which fields of a KPI say what is asked of it.
     fields: tuple[str, ...]
@@ -48,9 +50,12 @@ KINDS: Mapping[str, Kind] = {
 MAX_TABLES = 200
 
 
-def read(
-    question: Question, buckets: Sequence[Span], *, now: datetime
-) -> Iterator[Answer]:
+def choices() -> list[tuple[str, Any]]:
+    """(kind, label) for a form or a model field."""
+    return [(name, kind.label) for name, kind in KINDS.items()]
+
+
+def read(question: Question, buckets: Sequence[Span], *, now: datetime) -> Answers:
     """Answer for each bucket, in order: exactly one answer each, never an exception.
 
     May take `timeout_s` and a few seconds a bucket. Outside any transaction, in a thread
@@ -64,14 +69,15 @@ def read(
         )
         yield from (unknown for _bucket in buckets)
         return
-    answers = kind.read(question, buckets, now)
-    for _bucket in buckets:
-        with source_language():
-            answer = _next(answers, question)
-        yield answer
+    # Closed also when the reader stops early: a connection may hang on it.
+    with closing(kind.read(question, buckets, now)) as answers:
+        for _bucket in buckets:
+            with source_language():
+                answer = _next(answers, question)
+            yield answer
 
 
-def _next(answers: Iterator[Answer], question: Question) -> Answer:
+def _next(answers: Answers, question: Question) -> Answer:
     try:
         answer = next(answers)
     except Exception as exc:  # noqa: BLE001 the edge of a source

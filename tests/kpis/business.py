@@ -128,28 +128,27 @@ class Business:
 
     def run(self, sql: str, *parameters: Any) -> None:
         with self.connected() as connection:
-            connection.execute(sql, parameters or None)  # type: ignore[call-overload]
+            connection.execute(sql, parameters or None)
 
     def value(self, sql: str) -> Any:
         with self.connected() as connection:
-            row = connection.execute(sql).fetchone()  # type: ignore[call-overload]
+            row = connection.execute(sql).fetchone()
+            assert row is not None
             return row[0]
 
     def question(self, sql: str, **changes: Any) -> Question:
         """A question of the reader's."""
-        return Question(
-            **{
-                "kind": "postgres",
-                "url": self.url,
-                "secret": READER_PASSWORD,
-                "timeout_s": 1.0,
-                "allowed_tables": TABLES,
-                "may_use_private_targets": True,
-                "sql": sql,
-                "time_zone": "Europe/Paris",
-            }
-            | changes
-        )
+        values: dict[str, Any] = {
+            "kind": "postgres",
+            "url": self.url,
+            "secret": READER_PASSWORD,
+            "timeout_s": 1.0,
+            "allowed_tables": TABLES,
+            "may_use_private_targets": True,
+            "sql": sql,
+            "time_zone": "Europe/Paris",
+        }
+        return Question(**(values | changes))
 
 
 def _first_connection(

@@ -10,6 +10,7 @@ import pytest
 
 from kpis.reading import Question, Reading, Reason, UnableToRead
 from kpis.sources import http, json_paths, registry
+from tests.kpis.asking import answers, only_answer
 from tests.kpis.business import START, day
 from tests.monitors.probing import (
     Site,
@@ -71,7 +72,7 @@ def ask(
                 | changes
             )
             return await asyncio.to_thread(
-                lambda: list(registry.read(question, buckets or [day()], now=NOW))
+                lambda: answers(question, *(buckets or [day()]), now=NOW)
             )
 
     return asyncio.run(scenario())
@@ -221,15 +222,13 @@ def test_a_document_is_fetched_once_for_all_that_ask_at_once():
                 json_path="active_users_7d",
             )
             return await asyncio.to_thread(
-                lambda: [
-                    list(registry.read(question, [day()], now=NOW)) for _ in range(4)
-                ]
+                lambda: [answers(question, now=NOW) for _ in range(4)]
             )
 
-    answers = asyncio.run(scenario())
+    found = asyncio.run(scenario())
 
     assert len(site.heard) == 1
-    assert [one.value for (one,) in answers] == [1284] * 4
+    assert [one.value for (one,) in found] == [1284] * 4
 
 
 def test_only_the_present_can_be_asked_for():
@@ -319,7 +318,7 @@ def test_a_way_that_we_must_not_go_is_refused(url, changes, reason, network_guar
         | changes
     )
 
-    (answer,) = registry.read(question, [day()], now=NOW)
+    answer = only_answer(question, now=NOW)
 
     assert answer.reason == reason, answer.message
     assert network_guard.refused == []
@@ -329,7 +328,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused(monkeypatch):
     script_lookups(monkeypatch, ["93.184.216.34", "10.0.0.7"])
     question = Question(kind="http", url="https://kpi.example/x", json_path="n")
 
-    (answer,) = registry.read(question, [day()], now=NOW)
+    answer = only_answer(question, now=NOW)
 
     assert answer.reason is Reason.BLOCKED_ADDRESS
     assert "10.0.0.7" not in answer.message + answer.detail
@@ -422,7 +421,8 @@ def test_a_server_that_echoes_the_token_puts_it_nowhere():
 
 def test_the_payloads_of_the_facts_are_read():
     # As the backend is assumed to answer; the empty day has a null where nothing was.
-    empty = dict.fromkeys(list(GUIDE)[:3], 0) | {"tokens_distributed_24h": None}
+    empty: dict[str, int | None] = dict.fromkeys(list(GUIDE)[:3], 0)
+    empty["tokens_distributed_24h"] = None
 
     assert ask_document(empty, "active_users_7d").value == 0
     assert ask_document(empty, "tokens_distributed_24h").reason is Reason.NULL
