@@ -5,6 +5,7 @@ import json
 import time
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -154,7 +155,7 @@ def test_a_bad_document_is_unknown_with_the_reason(document, path, reason):
 
 
 def test_thirty_two_levels_are_read():
-    document = {"n": 1}
+    document: dict[str, Any] = {"n": 1}
     for _ in range(30):
         document = {"n": 1, "inner": document}
 
