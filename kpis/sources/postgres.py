@@ -4,8 +4,8 @@ What holds, from outside to inside (docs/security.md): the database's own role; 
 connection, on checked addresses, with verified TLS; for every single question a read-only
 transaction of its own with limits that the server keeps, in it a named cursor, which
 takes one SELECT and nothing else; the look at the result's type before any row is
-fetched, so that no text ever reaches us; a deadline of our own, after which the server is
-told to stop; ROLLBACK and DISCARD ALL whatever happened. The check of the SQL itself
+fetched, so that no text ever reaches us; a gate that counts what comes back; a deadline
+of our own, after which the server is told to stop; ROLLBACK and DISCARD ALL whatever happened. The check of the SQL itself
 (`kpis.sources.sql_rules`) comes first, and nothing here leans on it.
 """
 
@@ -33,6 +33,7 @@ from t4g_portal.lib.egress import (
     libpq,
     resolve_blocking,
 )
+from t4g_portal.lib.egress.gate import Gate
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,6 @@ GRACE_S = 5.0
 STOPPING_S = 3.0
 # A number is short; names and errors around it are, too.
 MAX_ANSWER_BYTES = 256 * 1024
-LOOK_EVERY_S = 0.02
 LOCK_TIMEOUT_MS = 1_000
 MAX_ADDRESSES = 4
 _TWO_ROWS = 2
@@ -146,10 +146,13 @@ class Session:
         self,
         connection: psycopg.AsyncConnection[Any],
         *,
+        gate: Gate,
         addresses: Sequence[str],
         timeout_s: float,
     ) -> None:
         self._connection = connection
+        self._cursor: psycopg.AsyncServerCursor[Any] | None = None
+        self._gate = gate
         self._addresses = addresses
         self._timeout_s = timeout_s
 
@@ -176,45 +179,23 @@ class Session:
 
         After the deadline the server is told to stop, and the connection given up.
         """
+        self._gate.allow(MAX_ANSWER_BYTES)
         task = asyncio.ensure_future(work)
         try:
-            is_flooded = await self._watched(task)
+            await asyncio.wait((task,), timeout=self._timeout_s + GRACE_S)
             if task.done():
                 return task.result()
-            if not is_flooded:
-                # psycopg passes the first cancellation on to the server, and reads on.
-                task.cancel()
-                await asyncio.wait((task,), timeout=STOPPING_S)
+            # psycopg passes the first cancellation on to the server.
+            task.cancel()
+            await asyncio.wait((task,), timeout=STOPPING_S)
         except psycopg.Error as exc:
+            if self._gate.is_flooded:
+                raise _flooded() from exc
             raise _refusal(exc, self._addresses, self._timeout_s) from exc
         finally:
-            if not task.done():
-                await self.close()
             await libpq.end(task)
         await self.close()
-        if is_flooded:
-            raise UnableToRead(
-                Reason.TOO_BIG,
-                pgettext("stored", "The answer is larger than %(count)d KB")
-                % {"count": MAX_ANSWER_BYTES // 1024},
-            )
         raise _timed_out(self._timeout_s)
-
-    async def _watched(self, task: asyncio.Task[Any]) -> bool:
-        """Wait until the work is done or our deadline passes; return True at a flood.
-
-        An error of the server's may quote a text of any length.
-        """
-        deadline = time.monotonic() + self._timeout_s + GRACE_S
-        descriptor = self._connection.fileno()
-        most = libpq.received_bytes(descriptor) + MAX_ANSWER_BYTES
-        while (left_s := deadline - time.monotonic()) > 0:
-            await asyncio.wait((task,), timeout=min(left_s, LOOK_EVERY_S))
-            if task.done() or self._connection.closed:
-                break
-            if libpq.received_bytes(descriptor) > most:
-                return True
-        return False
 
     async def _ask(self, statement: str, parameters: dict[str, Any]) -> object:
         await self._connection.execute(self._begin())
@@ -238,7 +219,7 @@ class Session:
         return begin
 
     async def _fetch(self, statement: str, parameters: dict[str, Any]) -> object:
-        cursor = self._connection.cursor(name="kpi", scrollable=False)
+        self._cursor = cursor = self._connection.cursor(name="kpi", scrollable=False)
         try:
             # DECLARE … CURSOR FOR takes one SELECT; parameters travel apart from it.
             await cursor.execute(statement, parameters)
@@ -260,15 +241,45 @@ class Session:
     async def close(self) -> None:
         """Hang up at once."""
         await self._connection.close()
+        if self._cursor is not None:
+            # Without a connection this only says that we know.
+            await self._cursor.close()
+        await self._gate.close()
 
 
 async def connect(question: Question, address: DatabaseAddress) -> Session:
     """Log in on checked addresses. Raises UnableToRead."""
     addresses = _addresses(question, address)
-    parameters = libpq.login(
-        host=address.endpoint.host,
+    gate = Gate(
         addresses=addresses,
         port=address.endpoint.port,
+        may_use_private=question.may_use_private_targets,
+    )
+    gate.allow(MAX_ANSWER_BYTES)
+    try:
+        async with asyncio.timeout(question.timeout_s):
+            await gate.open(timeout_s=question.timeout_s)
+            connection = await _log_in(question, address, gate)
+    except BaseException as exc:
+        await gate.close()
+        if gate.is_flooded:
+            raise _flooded() from exc
+        if isinstance(exc, psycopg.Error | OSError):
+            raise _refused_login(exc, addresses, question.timeout_s) from exc
+        raise
+    return Session(
+        connection, gate=gate, addresses=addresses, timeout_s=question.timeout_s
+    )
+
+
+async def _log_in(
+    question: Question, address: DatabaseAddress, gate: Gate
+) -> psycopg.AsyncConnection[Any]:
+    parameters = libpq.login(
+        # The name is whom TLS must prove to be; the way there leads through the gate.
+        host=address.endpoint.host,
+        addresses=("127.0.0.1",),
+        port=gate.port,
         database=address.name,
         user=address.user,
         password=question.secret,
@@ -276,18 +287,11 @@ async def connect(question: Question, address: DatabaseAddress) -> Session:
         timeout_s=question.timeout_s,
         application_name=APPLICATION_NAME,
     )
-    try:
-        async with asyncio.timeout(question.timeout_s):
-            connection = await libpq.undeterred(
-                psycopg.AsyncConnection.connect(
-                    **parameters, autocommit=True, prepare_threshold=None
-                )
-            )
-    except TimeoutError as exc:
-        raise _timed_out(question.timeout_s) from exc
-    except psycopg.Error as exc:
-        raise _refused_login(exc, addresses, question.timeout_s) from exc
-    return Session(connection, addresses=addresses, timeout_s=question.timeout_s)
+    return await libpq.undeterred(
+        psycopg.AsyncConnection.connect(
+            **parameters, autocommit=True, prepare_threshold=None
+        )
+    )
 
 
 def _addresses(question: Question, address: DatabaseAddress) -> tuple[str, ...]:
@@ -355,6 +359,14 @@ def _timed_out(timeout_s: float) -> UnableToRead:
         Reason.TIMEOUT,
         pgettext("stored", "No answer within %(timeout)s s")
         % {"timeout": f"{timeout_s:g}"},
+    )
+
+
+def _flooded() -> UnableToRead:
+    return UnableToRead(
+        Reason.TOO_BIG,
+        pgettext("stored", "The answer is larger than %(count)d KB")
+        % {"count": MAX_ANSWER_BYTES // 1024},
     )
 
 
@@ -427,13 +439,15 @@ def _refusal(
 
 
 def _refused_login(
-    exc: psycopg.Error, addresses: Sequence[str], timeout_s: float
+    exc: psycopg.Error | OSError, addresses: Sequence[str], timeout_s: float
 ) -> UnableToRead:
+    if isinstance(exc, TimeoutError | psycopg.errors.ConnectionTimeout):
+        return _timed_out(timeout_s)
+    if isinstance(exc, OSError):
+        return _unreachable(exc)
     text = one_line(libpq.told(exc, addresses), limit=300)
     if failures.names_shortage(text):
         return _no_resources()
-    if isinstance(exc, psycopg.errors.ConnectionTimeout):
-        return _timed_out(timeout_s)
     if "SSL" in text or "certificate" in text:
         return UnableToRead(
             Reason.TLS,
@@ -445,12 +459,23 @@ def _refused_login(
             pgettext("stored", "The database refuses the login"),
             detail=text,
         )
-    if "Connection refused" in text:
-        return UnableToRead(
-            Reason.CONNECTION, pgettext("stored", "The connection was refused")
-        )
     return UnableToRead(
         Reason.CONNECTION,
         pgettext("stored", "The database can't be reached"),
         detail=text,
+    )
+
+
+def _unreachable(exc: OSError) -> UnableToRead:
+    if isinstance(exc, ConnectionRefusedError):
+        return UnableToRead(
+            Reason.CONNECTION, pgettext("stored", "The connection was refused")
+        )
+    if failures.names_shortage(exc.strerror or ""):
+        return _no_resources()
+    # `str(exc)` would name the address behind the name.
+    return UnableToRead(
+        Reason.CONNECTION,
+        pgettext("stored", "The database can't be reached"),
+        detail=one_line(exc.strerror or type(exc).__name__),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import resource
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -368,9 +369,13 @@ def test_a_superuser_would_be_stopped_as_well(business, unchecked):
     ],
 )
 def test_an_error_as_long_as_a_book_is_cut(business, unchecked, sql):
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
     answer = only_answer(business.question(sql, timeout_s=10), now=NOW)
 
     assert answer.reason is Reason.TOO_BIG
+    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak_kb
+    assert grown_kb < 30 * 1024
     assert connections(business) == 0
 
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import re
-import socket
-import struct
-import sys
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -27,10 +23,6 @@ _REFUSALS_OF_LOGIN = (
     "authentication method requirement",
     'role "',
 )
-
-# `tcpi_bytes_received` in struct tcp_info of linux/tcp.h, since Linux 4.1.
-_BYTES_RECEIVED_AT = 128
-_TCP_INFO_SIZE = 136
 
 T = TypeVar("T")
 
@@ -98,24 +90,6 @@ async def end(task: asyncio.Task[Any]) -> None:
         await asyncio.sleep(0)
     if not task.cancelled():
         task.exception()
-
-
-def received_bytes(descriptor: int) -> int:
-    """Return how much a TCP connection has received so far; 0 where nobody counts.
-
-    libpq keeps a message of any length in memory before it hands it out, so who reads
-    from strangers looks here and cuts.
-    """
-    if not sys.platform.startswith("linux"):
-        return 0
-    with socket.socket(fileno=os.dup(descriptor)) as copy:
-        try:
-            info = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
-        except OSError:
-            return 0
-    if len(info) < _TCP_INFO_SIZE:
-        return 0
-    return int(struct.unpack_from("=Q", info, _BYTES_RECEIVED_AT)[0])
 
 
 def told(exc: psycopg.Error, addresses: Sequence[str]) -> str:
