@@ -20,11 +20,12 @@ from kpis.models.kpi import (
 )
 from kpis.models.source import MAX_TIMEOUT_S
 from kpis.reading import VALUE_DECIMALS
+from kpis.sources import registry
+from monitors.validation import leads_elsewhere
 from notifications.validation import validate_time_zone
 from t4g_portal.lib.faults import Fault
 from t4g_portal.lib.zones import YEARS
 
-MAX_TABLES = 200
 # Bounds of whole numbers, both included.
 _RANGES = {
     "window": (1, MAX_WINDOW),
@@ -41,12 +42,41 @@ _RANGES = {
 def source_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
     """Check a data source."""
     yield from _range_faults(values, ["timeout_s"])
-    tables = values.get("allowed_tables", [])
-    is_list = isinstance(tables, list) and len(tables) <= MAX_TABLES
-    if not is_list or not all(isinstance(name, str) and name for name in tables):
+    if values.get("kind"):
+        for field, message in registry.validate_source(values).items():
+            yield Fault(field, message)
+
+
+def moving_faults(
+    *,
+    old: str,
+    new: str,
+    is_private: bool,
+    may_allow_private: bool,
+    has_secret: bool,
+    is_secret_given: bool,
+) -> Iterator[Fault]:
+    """Check a change of a source's address: secret and private networks stay behind.
+
+    `is_secret_given`: a new secret was entered, or the old one is cleared.
+    """
+    if not leads_elsewhere(old=old, new=new):
+        return
+    if is_private and not may_allow_private:
         yield Fault(
-            "allowed_tables",
-            _("Give a list of names, such as public.user_activities."),
+            "url",
+            _(
+                "This source may reach private networks, and you may not point it"
+                " elsewhere. Ask somebody with that permission."
+            ),
+        )
+    if has_secret and not is_secret_given:
+        yield Fault(
+            "secret",
+            _(
+                "The address is a different one now. Enter its secret, or clear the"
+                " old one: it isn't sent there."
+            ),
         )
 
 

@@ -134,7 +134,9 @@ def validate_source(values: Mapping[str, Any]) -> dict[str, str]:
     """
     found = {}
     for name, check in _SOURCE_CHECKS.get(values.get("kind", ""), {}).items():
-        if name == "secret" and not values.get(name):
+        # A source that isn't asked may wait for its address.
+        may_be_empty = name == "secret" or not values.get("is_enabled", True)
+        if may_be_empty and not values.get(name):
             continue
         try:
             check(values.get(name) or "")

@@ -32,7 +32,7 @@ from incidents.models import (
     SwapRequest,
     Team,
 )
-from kpis.models import Kpi
+from kpis.models import DataSource, Kpi
 from monitors.models import (
     Drill,
     DrillPlan,
@@ -417,6 +417,9 @@ DECLARED: dict[str, Asks] = {
         )
         for name in ("test", "renew")
     },
+    "admin/kpis/datasource/<path:object_id>/check/": form(
+        "kpis.change_datasource", on=DataSource
+    ),
     "admin/notifications/contact/<path:object_id>/addresses/": form(
         "notifications.change_address notifications.view_contact", on=Contact
     ),
