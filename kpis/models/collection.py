@@ -84,6 +84,8 @@ class KpiRun(models.Model):
     # A code of `kpis.reading`, empty when all went well, and the same in words.
     reason = models.CharField(_("reason"), max_length=30, blank=True)
     message = models.TextField(_("message"), blank=True)
+    # What the source itself said, for those who may see how the value is computed.
+    detail = models.TextField(_("detail"), blank=True)
     point_count = models.PositiveIntegerField(_("values"), default=0)
     duration_ms = models.PositiveIntegerField(_("duration (ms)"), default=0)
     # Which SQL it was, without showing it.
@@ -244,6 +246,8 @@ class Backfill(models.Model):
     status = models.CharField(
         _("state"), max_length=10, choices=Status.choices, default=Status.QUEUED
     )
+    # Batches in a row that failed for a reason that passes.
+    try_count = models.PositiveSmallIntegerField(default=0)
     message = models.TextField(_("message"), blank=True)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kpis.sources import registry
+from tests.kpis.backends import Backend
 from tests.kpis.business import Business, make_business
 from tests.monitors.conftest import authority, postgres_server, trusted
 
@@ -23,3 +25,16 @@ def business(postgres_server: PostgresServer) -> Business:
         owner=postgres_server.user,
         owner_password=postgres_server.password,
     )
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
+    found = Backend()
+    for kind, can_look_back in (("postgres", True), ("http", False)):
+        monkeypatch.setitem(
+            registry.KINDS,
+            kind,
+            registry.Kind(kind, found.read, can_look_back, ()),
+        )
+    monkeypatch.setattr("kpis.sources.checking.demand_safe", lambda **_: None)
+    return found
