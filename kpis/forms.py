@@ -37,8 +37,6 @@ _EXAMPLES = {
 class TablesField(forms.CharField):
     """Names of tables, one a line."""
 
-    widget = UnfoldAdminTextareaWidget
-
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(map(str, value)) if isinstance(value, list) else value
 
@@ -59,6 +57,7 @@ class DataSourceForm(forms.ModelForm):  # type: ignore[type-arg]
     allowed_tables = TablesField(
         label=_("Tables that may be read"),
         required=False,
+        widget=UnfoldAdminTextareaWidget({"rows": 4}),
         help_text=_(
             "One a line: public.user_activities, or kpi.* for a schema of views."
         ),

@@ -152,7 +152,7 @@ class DataSourceAdmin(ManyAdmin):
         if not source.is_enabled:
             return label(text=_("Off"), variant="default", icon="block")
         if state is not None and state.problem:
-            return label(text=_("Not safe"), variant="danger", icon="gpp_bad")
+            return label(text=_("Not safe"), variant="danger", icon="lock")
         if state is not None and state.failing_since:
             return label(text=_("Failing"), variant="danger", icon="error")
         if state is None or (source.kind == "postgres" and state.checked_at is None):
