@@ -1,0 +1,173 @@
+"""Whether a value can be believed, and whether it needs a look: word, icon, color. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.utils.translation import gettext as _
+
+
+class Freshness(StrEnum):
+    """How far the shown value can be believed."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    OVERDUE = "overdue"
+    # The source can't be read.
+    FAILING = "failing"
+    # The source answers, without a number.
+    NO_VALUE = "no_value"
+    # Nothing was ever read.
+    NEVER = "never"
+    # Nobody reads it: its source is switched off.
+    OFF = "off"
+
+
+class Standing(StrEnum):
+    """What a card says first. In the order of urgency."""
+
+    CRITICAL = "critical"
+    OVERDUE = "overdue"
+    FAILING = "failing"
+    WARNING = "warning"
+    STALE = "stale"
+    NO_VALUE = "no_value"
+    OFF_TARGET = "off_target"
+    NEVER = "never"
+    OFF = "off"
+    FRESH = "fresh"
+    ON_TARGET = "on_target"
+
+
+# Colors and icons are those of monitors (`static/portal/icons.svg`).
+_LOOKS = {
+    Standing.CRITICAL: "down",
+    Standing.OVERDUE: "down",
+    Standing.FAILING: "degraded",
+    Standing.WARNING: "degraded",
+    Standing.STALE: "degraded",
+    Standing.NO_VALUE: "unknown",
+    Standing.OFF_TARGET: "degraded",
+    Standing.NEVER: "pending",
+    Standing.OFF: "paused",
+    Standing.FRESH: "up",
+    Standing.ON_TARGET: "up",
+}
+_NEEDS_A_LOOK = frozenset(
+    {
+        Standing.CRITICAL,
+        Standing.OVERDUE,
+        Standing.FAILING,
+        Standing.WARNING,
+        Standing.STALE,
+        Standing.NO_VALUE,
+        Standing.OFF_TARGET,
+    }
+)
+_RANKS = {standing: rank for rank, standing in enumerate(Standing)}
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """How the collection of a KPI stands."""
+
+    is_on: bool
+    # People enter it: nobody reads it by the clock.
+    is_manual: bool
+    has_value: bool
+    # The last time that a value was read.
+    last_ok_at: datetime | None
+    # Since when a period that is over lacks its value.
+    missing_since: datetime | None
+    failure_count: int
+    failing_since: datetime | None
+    # Of the last run: a code and words, empty when it brought a value.
+    reason: str
+    message: str
+    stale_after_s: int
+    overdue_after_s: int
+
+
+def freshness(*, collected: Collected, now: datetime) -> Freshness:
+    """Say how far the last value can be believed."""
+    if not collected.is_on:
+        return Freshness.OFF
+    age = _age(collected, now)
+    is_overdue = age >= timedelta(seconds=collected.overdue_after_s)
+    if is_overdue and collected.has_value:
+        return Freshness.OVERDUE
+    if collected.failure_count:
+        return Freshness.FAILING
+    if collected.reason:
+        return Freshness.NO_VALUE
+    if not collected.has_value:
+        return Freshness.NEVER
+    if age >= timedelta(seconds=collected.stale_after_s):
+        return Freshness.STALE
+    return Freshness.FRESH
+
+
+def out_of_date_since(collected: Collected) -> datetime | None:
+    """Return the moment from which the shown value is no longer the newest there is."""
+    known = [] if collected.is_manual else [collected.last_ok_at]
+    moments = [moment for moment in (*known, collected.missing_since) if moment]
+    return min(moments, default=None)
+
+
+def standing(*, freshness: Freshness, alarm: str, is_reached: bool | None) -> Standing:
+    """Say what a card says first. `alarm`: the worst level of its thresholds, or empty.
+
+    A value that can't be believed is no news of its own: that it can't goes first, but
+    for a threshold that fires.
+    """
+    if alarm == Standing.CRITICAL:
+        return Standing.CRITICAL
+    if freshness not in (Freshness.FRESH, Freshness.STALE):
+        return Standing(freshness)
+    if alarm == Standing.WARNING:
+        return Standing.WARNING
+    if freshness == Freshness.STALE:
+        return Standing.STALE
+    if is_reached is None:
+        return Standing.FRESH
+    return Standing.ON_TARGET if is_reached else Standing.OFF_TARGET
+
+
+def look(standing: Standing) -> str:
+    """Return the state whose icon and color it has: "up", "degraded", …"""
+    return _LOOKS[standing]
+
+
+def rank(standing: Standing) -> int:
+    """Return the place in a list that starts with what needs a look."""
+    return _RANKS[standing]
+
+
+def needs_a_look(standing: Standing) -> bool:
+    """Whether somebody should look at it."""
+    return standing in _NEEDS_A_LOOK
+
+
+def word(standing: Standing, *, is_higher_better: bool) -> str:
+    """Return the word beside the icon."""
+    if standing == Standing.OFF_TARGET:
+        return _("Below target") if is_higher_better else _("Above target")
+    return {
+        Standing.CRITICAL: _("Critical"),
+        Standing.OVERDUE: _("Overdue"),
+        Standing.FAILING: _("Failing"),
+        Standing.WARNING: _("Warning"),
+        Standing.STALE: _("Stale"),
+        Standing.NO_VALUE: _("No value"),
+        Standing.NEVER: _("Not read yet"),
+        Standing.OFF: _("Switched off"),
+        Standing.FRESH: _("Up to date"),
+        Standing.ON_TARGET: _("On target"),
+    }[standing]
+
+
+def _age(collected: Collected, now: datetime) -> timedelta:
+    since = out_of_date_since(collected)
+    return timedelta() if since is None else now - since
