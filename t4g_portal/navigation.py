@@ -121,6 +121,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         (_("Follow-up"), "incidents:followup", "checklist"),
         (_("Numbers"), "incidents:numbers", "insights"),
         (_("Monitors"), "monitors:list", "monitor_heart"),
+        (_("KPIs"), "kpis:board", "monitoring"),
         (_("Simulator"), "simulator", "route"),
         (_("Drills"), "drills:list", "fact_check"),
         (_("Status page"), "status", "public"),

@@ -22,6 +22,7 @@ urlpatterns = [
     path("", include("monitors.urls")),
     path("", include("incidents.inbound.urls")),
     path("", include("notifications.inbound.urls")),
+    path("kpis/", include("kpis.urls")),
     path("drills/", include("monitors.drills.urls")),
     path("incidents/", include("incidents.urls")),
     path("simulator/", simulator_views.simulator_page, name="simulator"),

@@ -125,6 +125,15 @@ DECLARED: dict[str, Asks] = {
     "monitors/bulk/": act("monitors.change_monitor"),
     "monitors/<int:pk>/": page("monitors.view_monitor", on=Monitor),
     "monitors/<int:pk>/probe/": form("monitors.probe_now", on=Monitor),
+    "kpis/": page("kpis.view_kpi"),
+    "kpis/wall/": page("kpis.view_kpi"),
+    "kpis/<slug:slug>/": page("kpis.view_kpi", parts={"slug": "members"}),
+    "kpis/<slug:slug>/note/": act(
+        "kpis.view_kpi kpis.add_kpinote", parts={"slug": "members"}
+    ),
+    "kpis/<slug:slug>/export.<str:form>": page(
+        "kpis.view_kpi", parts={"slug": "members", "form": "csv"}
+    ),
     "incidents/": page("incidents.view_incident"),
     "incidents/numbers/": page("incidents.view_incident"),
     "incidents/numbers/<str:name>.csv": page(
