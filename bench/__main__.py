@@ -12,6 +12,7 @@ from bench import (
     escalation,
     grouping,
     heartbeats,
+    kpi_pages,
     outbox,
     pages,
     paging,
@@ -33,6 +34,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
     "pages": pages.pages,
     "admin-lists": admin_lists.admin_lists,
     "api": api.api,
+    "kpi-pages": kpi_pages.kpi_pages,
     "idle": probing.idle,
     "sustained": probing.sustained,
 }

@@ -21,6 +21,7 @@ import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import brotli  # type: ignore[import-untyped]
 
@@ -30,7 +31,6 @@ from bench.processes import usage
 from t4g_portal.launcher import web_program
 
 _DATA_DIR = ROOT / "var" / "bench-pages"
-_STAMP = _DATA_DIR / "filled"
 _ROUNDS = 40
 _WARM_UP = 3
 _BOUND_MS = 100.0
@@ -210,31 +210,35 @@ def _unpacked(raw: bytes, encoding: str) -> bytes:
 
 
 @contextlib.contextmanager
-def filled() -> Iterator[None]:
-    """Hold the filled database; it is filled unless it was today."""
+def filled(
+    *, data_dir: Path = _DATA_DIR, by: str = "bench.pages_history"
+) -> Iterator[None]:
+    """Hold the filled database; the module `by` fills it unless it was today."""
     from t4g_portal.embedded_db import EmbeddedDatabase
 
-    today = f"{datetime.now(UTC):%Y-%m-%d} {_schema()}"
-    is_filled = _STAMP.is_file() and _STAMP.read_text() == today
+    stamp = data_dir / "filled"
+    today = f"{datetime.now(UTC):%Y-%m-%d} {_schema(by)}"
+    is_filled = stamp.is_file() and stamp.read_text() == today
     if not is_filled:
-        shutil.rmtree(_DATA_DIR, ignore_errors=True)
-    database = EmbeddedDatabase(data_dir=_DATA_DIR)
+        shutil.rmtree(data_dir, ignore_errors=True)
+    database = EmbeddedDatabase(data_dir=data_dir)
     database.acquire()
     try:
-        child("manage.py", "prepare")
+        child("manage.py", "prepare", data_dir=data_dir)
         if not is_filled:
             began = time.monotonic()
-            child("-m", "bench.pages_history")
+            child("-m", by, data_dir=data_dir)
             print(f"filled in {time.monotonic() - began:.0f} s", flush=True)
-            _STAMP.write_text(today)
+            stamp.write_text(today)
         yield
     finally:
         database.release()
 
 
-def _schema() -> str:
+def _schema(by: str) -> str:
     """Name the migrations and what fills them."""
-    files = [*ROOT.glob("*/migrations/*.py"), ROOT / "bench" / "pages_history.py"]
+    filler = ROOT.joinpath(*by.split(".")).with_suffix(".py")
+    files = [*ROOT.glob("*/migrations/*.py"), filler]
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(path.read_bytes())
@@ -242,41 +246,42 @@ def _schema() -> str:
 
 
 @contextlib.contextmanager
-def web() -> Iterator[tuple[int, int]]:
+def web(*, data_dir: Path = _DATA_DIR) -> Iterator[tuple[int, int]]:
     """Run the web process alone, as the portal runs it; yield its port and pid."""
     port = free_port()
-    with (_DATA_DIR / "web.log").open("ab") as log:
+    log_path = data_dir / "web.log"
+    with log_path.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, *web_program(host="127.0.0.1", port=port)],
             cwd=ROOT,
-            env=_environment(),
+            env=_environment(data_dir),
             stdout=log,
             stderr=log,
         )
         try:
-            _wait_until_up(port)
+            _wait_until_up(port, log_path)
             yield port, process.pid
         finally:
             process.terminate()
             process.wait(timeout=30)
 
 
-def _wait_until_up(port: int) -> None:
+def _wait_until_up(port: int, log_path: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             Browser(port).get("/health")
             return
         time.sleep(0.1)
-    raise SystemExit(f"the web process did not start; see {_DATA_DIR / 'web.log'}")
+    raise SystemExit(f"the web process did not start; see {log_path}")
 
 
-def child(*arguments: str) -> str:
-    """Run a program of ours on the filled database; return what it prints."""
+def child(*arguments: str, data_dir: Path = _DATA_DIR) -> str:
+    """Run a program of ours on a filled database; return what it prints."""
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=_environment(),
+        env=_environment(data_dir),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -284,10 +289,10 @@ def child(*arguments: str) -> str:
     return done.stdout
 
 
-def _environment() -> dict[str, str]:
+def _environment(data_dir: Path) -> dict[str, str]:
     return {
         **os.environ,
         **OWN_SETTINGS,
-        "PORTAL_DATA_DIR": str(_DATA_DIR),
+        "PORTAL_DATA_DIR": str(data_dir),
         "PORTAL_SEED": "off",
     }
