@@ -81,7 +81,10 @@ def moving_faults(
 
 
 def kpi_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
-    """Check what a KPI holds whatever its source is."""
+    """Check a KPI; with its `source`, also what it asks of it.
+
+    `source`: a row, or anything with its `kind` and `allowed_tables`.
+    """
     yield from _range_faults(
         values, ["window", "decimals", "interval_s", "lateness_s", "recompute_count"]
     )
@@ -91,6 +94,8 @@ def kpi_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault("stale_after_s", _("Give at least 1 second."))
     elif stale_s is not None and overdue_s is not None and overdue_s < stale_s:
         yield Fault("overdue_after_s", _("Give no less than for stale."))
+    for field, message in registry.validate(values).items():
+        yield Fault(field, message)
 
 
 def target_faults(values: Mapping[str, Any]) -> Iterator[Fault]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -17,15 +18,37 @@ def find_problems(
 ) -> Iterator[Problem]:
     """Yield references that lead nowhere and what the sections' own checks find."""
     names = _names(sections, rows, stock)
+    future = _Future(sections, rows, stock, names)
     for section in sections:
         for row in rows[section.name]:
             yield from _lost_references(row, names)
             for part in chain.from_iterable(row.parts.values()):
                 yield from _lost_references(part, names)
             if row.is_valid:
-                candidate = _candidate(row, stock.get(section, row.key))
+                candidate = _candidate(row, stock.get(section, row.key), future)
                 for fault in section.check(candidate):
                     yield _problem(row, fault)
+
+
+@dataclass(frozen=True, slots=True)
+class _Future:
+    """The configuration as it would be after the import."""
+
+    sections: Sequence[Section]
+    rows: dict[str, list[RowSpec]]
+    stock: Stock
+    names: dict[Any, set[str]]
+
+    def values_of(self, model: Any, name: str) -> Mapping[str, Any]:
+        """Return the values of a row: those of the file before the stored ones."""
+        section = next(each for each in self.sections if each.model is model)
+        for row in self.rows[section.name]:
+            if row.is_valid and row.key == (name,):
+                return row.values
+        stored = self.stock.get(section, (name,))
+        if stored is None:
+            return {}
+        return {column.name: column.get(stored) for column in section.columns}
 
 
 def _names(
@@ -54,13 +77,20 @@ def _lost_references(row: RowSpec, names: dict[Any, set[str]]) -> Iterator[Probl
             yield from _lost_references(part, names)
 
 
-def _candidate(row: RowSpec, stored: Any) -> Candidate:
+def _candidate(row: RowSpec, stored: Any, future: _Future) -> Candidate:
     columns = {c.name: c for c in row.table.columns if isinstance(c, SecretColumn)}
+    references = {
+        c.name: c for c in row.table.columns if isinstance(c, ReferenceColumn)
+    }
 
     def secret(name: str) -> str:
         if row.values[name] is not None or stored is None:
             return columns[name].stored(row.values[name])
         return columns[name].reveal(stored)
+
+    def referred(name: str) -> Mapping[str, Any]:
+        value = row.values[name]
+        return {} if value is None else future.values_of(references[name].target, value)
 
     before = (
         {} if stored is None else {c.name: c.get(stored) for c in row.table.columns}
@@ -72,6 +102,8 @@ def _candidate(row: RowSpec, stored: Any) -> Candidate:
             name: [part.values for part in parts] for name, parts in row.parts.items()
         },
         secret=secret,
+        referred=referred,
+        names=lambda model: future.names[model],
     )
 
 

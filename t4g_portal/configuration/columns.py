@@ -400,6 +400,8 @@ def column_for(field: Any, *, references: Names[Any, str]) -> Column:
         return ReferenceListColumn(field, references[field.related_model])
     if isinstance(field, models.ForeignKey):
         return ReferenceColumn(field, references[field.related_model])
+    if isinstance(field, models.JSONField) and field.default is list:
+        return TextListColumn(field)
     for field_type, column_type in _TYPES:
         if isinstance(field, field_type):
             return column_type(field)

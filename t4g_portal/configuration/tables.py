@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,13 +38,17 @@ class Candidate:
     """A row as it would become, for a section's check.
 
     `before` holds the stored row's values, nothing when there is none; `secret(column)`
-    returns the new secret, or else the one already stored.
+    returns the new secret, or else the one already stored. `referred(column)` returns
+    the values of the row that a column refers to, as that will be; nothing without one.
+    `names(model)` returns the names that rows of a model will have.
     """
 
     values: Mapping[str, Any]
     before: Mapping[str, Any]
     parts: Mapping[str, Sequence[Mapping[str, Any]]]
     secret: Callable[[str], str]
+    referred: Callable[[str], Mapping[str, Any]]
+    names: Callable[[Any], Collection[str]]
 
 
 Check = Callable[[Candidate], Iterable[Fault]]

@@ -9,6 +9,9 @@ import pytest
 
 from incidents.escalation import GUIDE as POLICIES
 from incidents.models import EscalationStep, PriorityRule, Service
+from kpis.models import Kpi
+from kpis.sources import sql_rules
+from kpis.validation import kpi_faults
 from monitors.models import ControlTarget, Monitor, Threshold
 from notifications.models import Address, Channel, Contact
 from t4g_portal.configuration.exporting import export
@@ -241,3 +244,31 @@ def test_the_guide_and_an_export_after_it_say_the_same():
     from_export = import_configuration(data=export().encode(), environ={})
 
     assert (from_guide.is_empty, from_export.is_empty) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("slug", "table", "window", "words"),
+    [
+        ("active-users", "user_activities", 7, "COUNT(DISTINCT user_id)"),
+        ("lightning-transactions", "lightning_transactions", 1, "COUNT(*)"),
+        ("mentoring-sessions", "mentoring_sessions", 7, "status = 'completed'"),
+        ("tokens-distributed", "token_transactions", 1, "SUM(tokens_earned)"),
+    ],
+)
+def test_business_figures_are_the_guide_s_bound_to_days(slug, table, window, words):
+    kpi = Kpi.objects.select_related("source", "service").get(slug=slug)
+
+    assert (kpi.grain, kpi.window, kpi.time_zone) == ("day", window, "Europe/Paris")
+    assert f"FROM {table}" in kpi.sql
+    assert words in kpi.sql
+    assert "created_at >= :start AND created_at < :end" in kpi.sql
+    assert kpi.source.kind == "postgres"
+    assert not kpi.source.is_enabled
+    assert sql_rules.problems(kpi.sql, allowed_tables=kpi.source.allowed_tables) == ()
+
+
+def test_every_figure_passes_the_check_of_forms():
+    for kpi in Kpi.objects.select_related("source"):
+        values = {field.name: getattr(kpi, field.name) for field in Kpi._meta.fields}
+
+        assert list(kpi_faults(values)) == []
