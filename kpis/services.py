@@ -25,6 +25,7 @@ from kpis.models import (
     KpiRun,
     KpiState,
 )
+from kpis.models.kpi import CALCULATED
 from kpis.readers import clock_from
 from kpis.reading import Reading, UnableToRead, number_of
 from kpis.sources import checking
@@ -81,7 +82,7 @@ def test(*, kpi_values: Mapping[str, Any], user: User, now: datetime) -> Tested:
     draft = Kpi(
         **{
             name: kpi_values[name]
-            for name in (*_CALCULATED, "lateness_s")
+            for name in (*CALCULATED, "lateness_s")
             if name in kpi_values
         }
     )
@@ -251,17 +252,6 @@ def definition_saved(*, kpi: Kpi, user: User | None, now: datetime) -> None:
     versions.current(kpi, now=now, user=user)
     collecting.prepare(now=now)
     collecting.wake(kpi_ids=[kpi.pk], now=now)
-
-
-_CALCULATED = (
-    "sql",
-    "json_path",
-    "measure",
-    "measure_target",
-    "grain",
-    "window",
-    "time_zone",
-)
 
 
 def _asked(

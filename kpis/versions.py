@@ -13,23 +13,16 @@ from django.db import transaction
 from incidents import people
 from kpis.buckets import Shape
 from kpis.models import Kpi, KpiVersion
-
-# What a value depends on. Names and units are how it is shown.
-_FIELDS = (
-    "sql",
-    "json_path",
-    "measure",
-    "measure_target",
-    "grain",
-    "window",
-    "time_zone",
-)
+from kpis.models.kpi import CALCULATED
 
 
 def calculation(kpi: Kpi) -> dict[str, Any]:
-    """Return all that the values of a KPI depend on, as JSON."""
+    """Return all that the values of a KPI depend on, as JSON.
+
+    Names and units are how it is shown.
+    """
     found: dict[str, Any] = {"source": kpi.source_id, "kind": kpi.source.kind}
-    return found | {name: getattr(kpi, name) for name in _FIELDS}
+    return found | {name: getattr(kpi, name) for name in CALCULATED}
 
 
 def fingerprint(calculated: dict[str, Any]) -> str:

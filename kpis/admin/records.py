@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
 
 from kpis.models import Backfill, KpiNote, KpiPoint, KpiRun, KpiVersion
 from t4g_portal.lib.admin import LookOnlyAdmin
@@ -32,6 +35,12 @@ class KpiRunAdmin(LookOnlyAdmin):
     list_select_related = ["kpi", "version", "user"]
     search_fields = ["kpi__name", "kpi__slug", "message"]
     ordering = ["-started_at"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        names: list[str] = list(super().get_fields(request, obj))
+        # What the source itself said tells of tables and columns.
+        may_see = request.user.has_perm("kpis.view_sql")
+        return names if may_see else [name for name in names if name != "detail"]
 
 
 @admin.register(KpiPoint)

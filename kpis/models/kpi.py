@@ -19,6 +19,9 @@ MIN_INTERVAL_S, MAX_INTERVAL_S = 60, 31 * 86_400
 MAX_LATENESS_S = 31 * 86_400
 MAX_WINDOW = 400
 MAX_RECOMPUTE_COUNT = 100
+# What is asked of a source, by its kind, and how time is cut: what a value depends on.
+ASKED = ("sql", "json_path", "measure", "measure_target")
+CALCULATED = (*ASKED, "grain", "window", "time_zone")
 
 
 def portal_measures() -> list[tuple[str, str]]:

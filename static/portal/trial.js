@@ -1,4 +1,4 @@
-// Tries a threshold's form on history without saving: the answer is shown below the
+// Tries what a form of the admin says without saving: the answer is shown below the
 // form, and what is wrong with the values at their fields. Without this script the
 // button opens the answer as a page.
 (() => {
@@ -13,6 +13,7 @@
       this.answer = element.querySelector("[data-try-answer]");
       this.form = this.button.form;
       this.words = this.button.textContent;
+      this.timeoutMs = Number(element.dataset.tryTimeout) * 1000 || TIMEOUT_MS;
       this.button.addEventListener("click", (event) => {
         event.preventDefault();
         this.run();
@@ -42,7 +43,7 @@
         headers: { "X-Requested-With": "try" },
         credentials: "same-origin",
         redirect: "error",
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(this.timeoutMs),
       });
       if (!answer.ok) throw new Error(`answered ${answer.status}`);
       if (answer.headers.get("Content-Type") === "application/json") {

@@ -438,6 +438,17 @@ DECLARED: dict[str, Asks] = {
         )
         for name in ("send-code", "verify", "by-hand")
     },
+    "admin/kpis/kpi/try/": act("kpis.change_kpi kpis.change_sql"),
+    **{
+        f"admin/kpis/kpi/<path:object_id>/{name}/": form(
+            f"kpis.view_kpi kpis.{needs}", on=Kpi
+        )
+        for name, needs in (
+            ("run", "run_kpi"),
+            ("backfill", "backfill_kpi"),
+            ("enter", "enter_value"),
+        )
+    },
     # What changed shows how a value was computed.
     "admin/kpis/kpi/<path:object_id>/history/": form(
         "kpis.view_kpi kpis.view_sql", on=Kpi
@@ -512,8 +523,9 @@ ACTIONS: dict[str, dict[str, str]] = {
     ),
     **{
         f"kpis.{model}": dict.fromkeys(("enable", "disable"), f"kpis.change_{model}")
-        for model in ("datasource", "kpi", "digestplan")
+        for model in ("datasource", "digestplan")
     },
+    "kpis.kpi": dict.fromkeys(("enable", "disable", "edit_several"), "kpis.change_kpi"),
     "cellar.apikey": {"revoke": "cellar.change_apikey"},
     "notifications.notification": {
         "retry_selected": "notifications.change_notification",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -30,11 +31,8 @@ def business(postgres_server: PostgresServer) -> Business:
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
     found = Backend()
-    for kind, can_look_back in (("postgres", True), ("http", False)):
-        monkeypatch.setitem(
-            registry.KINDS,
-            kind,
-            registry.Kind(kind, found.read, can_look_back, ()),
-        )
+    for kind in ("postgres", "http"):
+        own = replace(registry.KINDS[kind], read=found.read)
+        monkeypatch.setitem(cast("dict[str, Any]", registry.KINDS), kind, own)
     monkeypatch.setattr("kpis.sources.checking.demand_safe", lambda **_: None)
     return found
