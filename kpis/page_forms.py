@@ -1,15 +1,20 @@
-"""What people write on the page of a KPI."""
+"""What people write on the page of a KPI: notes, and values that nobody can read."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from kpis import buckets
+from kpis.buckets import HOUR, Shape
 from kpis.models import KpiNote
+from kpis.models.kpi import VALUE_DIGITS
+from kpis.reading import VALUE_DECIMALS
 from t4g_portal.lib.zones import YEARS
 
 # As browsers write it, and as people type it where the browser has no such field.
@@ -57,3 +62,56 @@ class NoteForm(forms.Form):
         if at.year not in YEARS or at > self._now + _AHEAD:
             raise forms.ValidationError(_("Choose a moment up to a year from now."))
         return at
+
+
+class ValueForm(forms.Form):
+    """The value of a period, by somebody who knows it; one that is there is replaced."""
+
+    at = forms.DateTimeField(
+        label=_("Period"),
+        input_formats=_FORMATS,
+        help_text=_("any day of it"),
+        error_messages={
+            "required": _("Say for which period."),
+            "invalid": _("Write it as 2026-03-01."),
+        },
+    )
+    value = forms.DecimalField(
+        label=_("Value"),
+        max_digits=VALUE_DIGITS,
+        decimal_places=VALUE_DECIMALS,
+        localize=True,
+        widget=forms.TextInput(
+            attrs={"class": "ops-field", "inputmode": "decimal", "autocomplete": "off"}
+        ),
+        error_messages={
+            "required": _("Enter the value."),
+            "invalid": _("Enter a number."),
+        },
+    )
+
+    def __init__(
+        self, *args: Any, shape: Shape, lateness_s: int, now: datetime, **kwargs: Any
+    ) -> None:
+        self._zone = ZoneInfo(shape.zone)
+        due = buckets.last_complete(shape, now, timedelta(seconds=lateness_s))
+        wall = due.start.astimezone(self._zone).replace(tzinfo=None)
+        is_hourly = shape.grain == HOUR
+        form = "%Y-%m-%dT%H:%M" if is_hourly else "%Y-%m-%d"
+        kwargs.setdefault("initial", {"at": wall.strftime(form)})
+        kwargs["auto_id"] = "value_%s"
+        super().__init__(*args, **kwargs)
+        self.fields["at"].widget = forms.DateTimeInput(
+            format=form,
+            attrs={
+                "type": "datetime-local" if is_hourly else "date",
+                "class": "ops-field",
+            },
+        )
+
+    def clean_at(self) -> datetime:
+        """Take the day on the KPI's own clock, not on the reader's."""
+        at: datetime = self.cleaned_data["at"]
+        if at.year not in YEARS:
+            raise forms.ValidationError(_("Choose a day of this century."))
+        return timezone.localtime(at).replace(tzinfo=self._zone)

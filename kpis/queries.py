@@ -117,7 +117,8 @@ def points(
 
     Of a period that was computed in several ways, the newest way.
     """
-    rows = KpiPoint.objects.filter(kpi=kpi, version__calculation__grain=kpi.grain)
+    alike = KpiVersion.objects.filter(kpi=kpi, calculation__grain=kpi.grain)
+    rows = KpiPoint.objects.filter(version__in=list(alike.values_list("pk", flat=True)))
     if since is not None:
         rows = rows.filter(end__gt=since)
     if until is not None:
@@ -175,21 +176,20 @@ _POINT_FIELDS = (
     "computed_at",
     "before_value",
 )
-# Each KPI's newest periods by the index, whatever the history's length; values of a
-# version with another grain are no periods of this one.
+# The newest periods of each way of computing, by the index whatever the history's length;
+# values of a version with another grain are no periods of this one.
 _RECENT = """
-SELECT k.id, p.start, p."end", p.value, p.is_complete, p.version_id, p.computed_at,
-       p.before_value
+SELECT v.kpi_id, p.*
 FROM unnest(%s::bigint[], %s::text[]) AS k(id, grain)
+JOIN kpis_kpiversion v ON v.kpi_id = k.id AND v.calculation ->> 'grain' = k.grain
 CROSS JOIN LATERAL (
-    SELECT DISTINCT ON (one.start) one.*
-    FROM kpis_kpipoint one
-    JOIN kpis_kpiversion v ON v.id = one.version_id
-    WHERE one.kpi_id = k.id AND v.calculation ->> 'grain' = k.grain
-    ORDER BY one.start DESC, one.version_id DESC
+    SELECT start, "end", value, is_complete, version_id, computed_at, before_value
+    FROM kpis_kpipoint
+    WHERE version_id = v.id
+    ORDER BY start DESC
     LIMIT %s
 ) p
-ORDER BY k.id, p.start DESC
+ORDER BY v.kpi_id, p.start DESC, v.id DESC
 """
 
 
@@ -247,7 +247,11 @@ def _recent(kpis: Sequence[Kpi]) -> Mapping[int, list[Point]]:
                 ],
             )
             for kpi_id, *values in cursor.fetchall():
-                found[kpi_id].append(Point(*values))
+                known, point = found[kpi_id], Point(*values)
+                # Of a period that was computed in several ways, the newest way.
+                is_new = not known or known[-1].start != point.start
+                if is_new and len(known) < _RECENT_COUNT:
+                    known.append(point)
     return found
 
 

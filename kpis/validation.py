@@ -26,6 +26,8 @@ from notifications.validation import validate_time_zone
 from t4g_portal.lib.faults import Fault
 from t4g_portal.lib.zones import YEARS
 
+# Pages that stand beside those of KPIs.
+_TAKEN_SLUGS = frozenset({"wall"})
 # Bounds of whole numbers, both included.
 _RANGES = {
     "window": (1, MAX_WINDOW),
@@ -85,6 +87,8 @@ def kpi_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
 
     `source`: a row, or anything with its `kind` and `allowed_tables`.
     """
+    if values.get("slug") in _TAKEN_SLUGS:
+        yield Fault("slug", _("Choose another slug: a page is called so."))
     yield from _range_faults(
         values, ["window", "decimals", "interval_s", "lateness_s", "recompute_count"]
     )

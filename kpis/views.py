@@ -10,22 +10,23 @@ from csp.decorators import csp
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.translation import get_language
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from kpis import exports, page, queries, services
-from kpis.models import Kpi
-from kpis.page_forms import NoteForm
+from kpis.models import Kpi, KpiRun
+from kpis.page_forms import NoteForm, ValueForm
 from kpis.ranges import Reach, asked_for, offered
 from kpis.showing import sentences, standing
 from t4g_portal.lib import content_policies
 from t4g_portal.lib.access import requires
 from t4g_portal.lib.live import live_response
 from t4g_portal.lib.pages import render_page
+from t4g_portal.lib.retelling import retold
 
 # What is read across a room: so many cards at once, the next ones after a while.
 WALL_COUNT = 12
@@ -127,6 +128,57 @@ def note(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("kpis:kpi", slug=slug)
 
 
+@require_POST
+@requires("kpis.view_kpi", "kpis.run_kpi")
+def run(request: HttpRequest, slug: str) -> HttpResponse:
+    """Ask the source at once, for somebody who waits."""
+    kpi = _kpi(slug)
+    try:
+        done = services.run_now(
+            kpi=kpi, user=cast(User, request.user), now=timezone.now()
+        )
+    except services.UnableToAct as error:
+        messages.error(request, str(error))
+        return redirect("kpis:kpi", slug=slug)
+    if done.outcome == KpiRun.Outcome.OK:
+        messages.success(
+            request,
+            ngettext(
+                "%(count)d value was read.",
+                "%(count)d values were read.",
+                done.point_count,
+            )
+            % {"count": done.point_count},
+        )
+    else:
+        messages.error(request, _("No value: %(why)s") % {"why": retold(done.message)})
+    return redirect("kpis:kpi", slug=slug)
+
+
+@require_POST
+@requires("kpis.view_kpi", "kpis.enter_value")
+def value(request: HttpRequest, slug: str) -> HttpResponse:
+    """Keep a value that somebody enters; one that is there is replaced."""
+    now = timezone.now()
+    kpi = _kpi(slug)
+    form = _value_form(kpi, now, request.POST)
+    if form.is_valid():
+        try:
+            services.enter_value(
+                kpi=kpi,
+                start=form.cleaned_data["at"],
+                value=form.cleaned_data["value"],
+                user=cast(User, request.user),
+                now=now,
+            )
+        except services.UnableToAct as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, _("The value is kept."))
+            return redirect("kpis:kpi", slug=slug)
+    return _kpi_page(request, kpi, now=now, value_form=form)
+
+
 @require_safe
 @requires("kpis.view_kpi")
 def export(request: HttpRequest, slug: str, form: str) -> HttpResponse:
@@ -150,9 +202,14 @@ def export(request: HttpRequest, slug: str, form: str) -> HttpResponse:
 
 
 def _kpi_page(
-    request: HttpRequest, kpi: Kpi, *, now: datetime, note_form: NoteForm | None = None
+    request: HttpRequest,
+    kpi: Kpi,
+    *,
+    now: datetime,
+    note_form: NoteForm | None = None,
+    value_form: ValueForm | None = None,
 ) -> HttpResponse:
-    """Render the page; a note that was refused keeps what was typed."""
+    """Render the page; a form that was refused keeps what was typed."""
     may = request.user.has_perm
     reach, form = asked_for(
         query=request.GET, shape=queries.definition(kpi).shape, now=now
@@ -174,9 +231,19 @@ def _kpi_page(
         "range_form": form,
         "record_url": f"?{asked.urlencode()}&live=record",
         "note_form": note_form or NoteForm(now=now),
-        "is_note_refused": note_form is not None,
+        "value_form": value_form
+        or (_value_form(kpi, now) if kpi.source.kind == queries.MANUAL else None),
     }
     return render_page(request, "kpis/kpi.html", context, title=kpi.name)
+
+
+def _value_form(kpi: Kpi, now: datetime, data: QueryDict | None = None) -> ValueForm:
+    return ValueForm(
+        data,
+        shape=queries.definition(kpi).shape,
+        lateness_s=kpi.lateness_s,
+        now=now,
+    )
 
 
 def _kpi(slug: str) -> Kpi:

@@ -117,7 +117,7 @@ def doubt(card: Card) -> str:
         )
         return _said(said, collected.message)
     if card.freshness == Freshness.NO_VALUE:
-        return _said(_("The source answers without a value"), collected.message)
+        return _said(_("The source has no newer value"), collected.message)
     since = standing.out_of_date_since(collected)
     if since is None:
         return ""

@@ -17,7 +17,7 @@ class Freshness(StrEnum):
     OVERDUE = "overdue"
     # The source can't be read.
     FAILING = "failing"
-    # The source answers, without a number.
+    # The source works, and has no number for the period: a quiet night has no MTTA.
     NO_VALUE = "no_value"
     # Nothing was ever read.
     NEVER = "never"
@@ -62,7 +62,6 @@ _NEEDS_A_LOOK = frozenset(
         Standing.FAILING,
         Standing.WARNING,
         Standing.STALE,
-        Standing.NO_VALUE,
         Standing.OFF_TARGET,
     }
 )
@@ -94,14 +93,14 @@ def freshness(*, collected: Collected, now: datetime) -> Freshness:
     """Say how far the last value can be believed."""
     if not collected.is_on:
         return Freshness.OFF
+    if not collected.failure_count and (collected.reason or _is_answered(collected)):
+        return Freshness.NO_VALUE
     age = _age(collected, now)
     is_overdue = age >= timedelta(seconds=collected.overdue_after_s)
     if is_overdue and collected.has_value:
         return Freshness.OVERDUE
     if collected.failure_count:
         return Freshness.FAILING
-    if collected.reason:
-        return Freshness.NO_VALUE
     if not collected.has_value:
         return Freshness.NEVER
     if age >= timedelta(seconds=collected.stale_after_s):
@@ -110,10 +109,12 @@ def freshness(*, collected: Collected, now: datetime) -> Freshness:
 
 
 def out_of_date_since(collected: Collected) -> datetime | None:
-    """Return the moment from which the shown value is no longer the newest there is."""
-    known = [] if collected.is_manual else [collected.last_ok_at]
-    moments = [moment for moment in (*known, collected.missing_since) if moment]
-    return min(moments, default=None)
+    """Return the moment from which nobody knows whether there is a newer value.
+
+    What is read is known until it was last read; what people enter, until the next
+    period is due.
+    """
+    return collected.missing_since if collected.is_manual else collected.last_ok_at
 
 
 def standing(*, freshness: Freshness, alarm: str, is_reached: bool | None) -> Standing:
@@ -166,6 +167,16 @@ def word(standing: Standing, *, is_higher_better: bool) -> str:
         Standing.FRESH: _("Up to date"),
         Standing.ON_TARGET: _("On target"),
     }[standing]
+
+
+def _is_answered(collected: Collected) -> bool:
+    """Whether the source was read after a period ended and had no value for it."""
+    return (
+        not collected.is_manual
+        and collected.missing_since is not None
+        and collected.last_ok_at is not None
+        and collected.last_ok_at >= collected.missing_since
+    )
 
 
 def _age(collected: Collected, now: datetime) -> timedelta:

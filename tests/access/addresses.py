@@ -131,6 +131,12 @@ DECLARED: dict[str, Asks] = {
     "kpis/<slug:slug>/note/": act(
         "kpis.view_kpi kpis.add_kpinote", parts={"slug": "members"}
     ),
+    "kpis/<slug:slug>/run/": act(
+        "kpis.view_kpi kpis.run_kpi", parts={"slug": "members"}
+    ),
+    "kpis/<slug:slug>/value/": act(
+        "kpis.view_kpi kpis.enter_value", parts={"slug": "members"}
+    ),
     "kpis/<slug:slug>/export.<str:form>": page(
         "kpis.view_kpi", parts={"slug": "members", "form": "csv"}
     ),

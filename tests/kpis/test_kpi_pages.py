@@ -19,6 +19,7 @@ from django.test import Client
 from incidents.models import Incident
 from kpis import queries, versions
 from kpis.models import DataSource, Kpi, KpiNote, KpiPoint, KpiTarget
+from kpis.validation import kpi_faults
 from monitors.models import MaintenanceWindow, Series, Threshold, ThresholdState
 from t4g_portal.roles import AUDITOR, MANAGER, ON_CALL
 from tests.factories import make_service, make_user
@@ -420,3 +421,57 @@ def test_unknown_period_is_not_a_zero_in_the_table(manager: Client, board):
 
     assert "unknown" in text
     assert KpiPoint.objects.filter(kpi=board["sessions"], value=0).count() == 0
+
+
+def test_manager_enters_the_value_of_a_month(manager: Client, board, now):
+    answer = manager.post(
+        "/kpis/nps/value/", {"at": "2026-02-10", "value": "42"}, follow=True
+    )
+
+    point = KpiPoint.objects.get(kpi=board["nps"])
+    assert point.value == 42
+    assert point.start.isoformat() == "2026-01-31T23:00:00+00:00"
+    assert "February 2026: 42" in text_of(answer.content.decode())
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({"at": "2026-02-10", "value": "many"}, "Enter a number."),
+        ({"at": "", "value": "1"}, "Say for which period."),
+        ({"at": "2026-04-10", "value": "1"}, "That period has not begun yet."),
+        ({"at": "2026-02-10", "value": "NaN"}, "Enter a number."),
+    ],
+)
+def test_refused_value_says_what_to_do(
+    manager: Client, board, sent: dict[str, str], said: str
+):
+    page = manager.post("/kpis/nps/value/", sent).content.decode()
+
+    assert said in page
+    assert not KpiPoint.objects.filter(kpi=board["nps"]).exists()
+
+
+def test_collected_kpi_takes_no_entered_value(manager: Client, board):
+    page = manager.post(
+        "/kpis/lightning/value/", {"at": "2026-02-10", "value": "1"}
+    ).content.decode()
+
+    assert "Its values are collected." in html.unescape(page)
+    assert "Enter a value" not in page_of(manager, "/kpis/lightning/")
+
+
+def test_reading_at_once_says_what_came_of_it(client: Client, board):
+    client.force_login(make_user(role=ON_CALL))
+
+    # It says of nothing what it is to measure.
+    nothing = client.post("/kpis/requests/run/", follow=True).content.decode()
+    off = client.post("/kpis/churn/run/", follow=True).content.decode()
+
+    assert "No value:" in nothing
+    assert "Its data source is switched off. Enable it first." in off
+
+
+def test_slug_of_a_page_is_refused():
+    assert [fault.field for fault in kpi_faults({"slug": "wall"})] == ["slug"]
+    assert list(kpi_faults({"slug": "walls"})) == []

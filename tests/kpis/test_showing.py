@@ -226,12 +226,31 @@ def test_card_says_how_far_it_can_be_believed(
 
 def test_period_that_stays_away_makes_the_last_one_old():
     late = points_of(99, 100, now=NOW - timedelta(days=1))
-
-    card = card_of(late)
-
     # Yesterday ended at midnight in Paris, nine hours ago.
-    assert card.collected.missing_since == datetime(2026, 11, 26, 23, tzinfo=UTC)
-    assert card.freshness == Freshness.STALE
+    midnight = datetime(2026, 11, 26, 23, tzinfo=UTC)
+
+    unread = card_of(late, collected=replace(READ, last_ok_at=midnight - HOUR))
+    read_since = card_of(late)
+
+    assert unread.collected.missing_since == midnight
+    assert unread.freshness == Freshness.STALE
+    # It was asked again and has nothing for yesterday: no fault, and no news either.
+    assert read_since.freshness == Freshness.NO_VALUE
+    assert not read_since.is_believed
+    assert not read_since.needs_a_look
+
+
+def test_card_is_fresh_until_the_new_period_is_read():
+    just_after_midnight = datetime(2026, 11, 26, 23, 10, tzinfo=UTC)
+    known = points_of(99, 100, now=just_after_midnight - HOUR)
+
+    card = card_of(
+        known,
+        now=just_after_midnight,
+        collected=replace(READ, last_ok_at=just_after_midnight - HOUR / 2),
+    )
+
+    assert card.freshness == Freshness.FRESH
 
 
 def test_entered_value_is_fresh_until_the_next_is_due():
