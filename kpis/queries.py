@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from django.db import connection
@@ -177,9 +177,12 @@ _POINT_FIELDS = (
     "before_value",
 )
 # The newest periods of each way of computing, by the index whatever the history's length;
-# values of a version with another grain are no periods of this one.
+# values of a version with another grain are no periods of this one. Moments come as seconds:
+# a board has thousands, and making them from texts would take as long as all the rest.
 _RECENT = """
-SELECT v.kpi_id, p.*
+SELECT v.kpi_id, extract(epoch FROM p.start)::float8,
+       extract(epoch FROM p."end")::float8, p.value, p.is_complete, p.version_id,
+       extract(epoch FROM p.computed_at)::float8, p.before_value
 FROM unnest(%s::bigint[], %s::text[]) AS k(id, grain)
 JOIN kpis_kpiversion v ON v.kpi_id = k.id AND v.calculation ->> 'grain' = k.grain
 CROSS JOIN LATERAL (
@@ -247,12 +250,32 @@ def _recent(kpis: Sequence[Kpi]) -> Mapping[int, list[Point]]:
                 ],
             )
             for kpi_id, *values in cursor.fetchall():
-                known, point = found[kpi_id], Point(*values)
+                known, point = found[kpi_id], _point(*values)
                 # Of a period that was computed in several ways, the newest way.
                 is_new = not known or known[-1].start != point.start
                 if is_new and len(known) < _RECENT_COUNT:
                     known.append(point)
     return found
+
+
+def _point(
+    start: float,
+    end: float,
+    value: Decimal,
+    is_complete: bool,
+    version_id: int,
+    computed_at: float,
+    before_value: Decimal | None,
+) -> Point:
+    return Point(
+        datetime.fromtimestamp(start, UTC),
+        datetime.fromtimestamp(end, UTC),
+        value,
+        is_complete,
+        version_id,
+        datetime.fromtimestamp(computed_at, UTC),
+        before_value,
+    )
 
 
 def _targets(kpi_ids: Iterable[int]) -> Mapping[int, Targets]:
