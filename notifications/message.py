@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -22,6 +23,9 @@ VERSION = 1
 MAX_TITLE = 300
 MAX_TEXT = 20_000
 MAX_FACTS = 50
+MAX_SECTIONS = 8
+# Of all sections together.
+MAX_LISTED = 300
 MAX_FACT = 2_000
 MAX_URL = 2_000
 # Three parts of an SMS in the worst alphabet.
@@ -47,6 +51,18 @@ class Fact:
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", _one_line(self.label, MAX_FACT))
         object.__setattr__(self, "value", _paragraphs(self.value, MAX_FACT))
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Some facts under a heading of their own, for what is read rather than acted on."""
+
+    heading: str
+    facts: tuple[Fact, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heading", _one_line(self.heading, MAX_TITLE))
+        object.__setattr__(self, "facts", tuple(self.facts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +108,8 @@ class Message:
     mark: str = ""
     # The name of what is concerned: several messages about one place are told as one.
     service: str = ""
+    # Below the facts, in this order.
+    sections: tuple[Section, ...] = ()
 
     def __post_init__(self) -> None:
         if self.edits not in {"", "all", "log"}:
@@ -106,6 +124,7 @@ class Message:
         object.__setattr__(self, "title", _one_line(self.title, MAX_TITLE))
         object.__setattr__(self, "text", _paragraphs(self.text, MAX_TEXT))
         object.__setattr__(self, "facts", tuple(self.facts[:MAX_FACTS]))
+        object.__setattr__(self, "sections", _bounded(self.sections))
         object.__setattr__(self, "acts", tuple(a for a in ACTS if a in self.acts))
         object.__setattr__(self, "log", _paragraphs(self.log, MAX_TEXT))
         object.__setattr__(self, "url", _url(self.url))
@@ -154,7 +173,13 @@ class Message:
         stored: dict[str, Any] = {"version": VERSION}
         for field in fields(self):
             stored[field.name] = getattr(self, field.name)
-        stored["facts"] = [[fact.label, fact.value] for fact in self.facts]
+        stored["facts"] = _stored(self.facts)
+        stored["sections"] = [
+            [section.heading, _stored(section.facts)] for section in self.sections
+        ]
+        if not self.sections:
+            # A worker of an older version knows no such thing and reads on.
+            del stored["sections"]
         return stored
 
     @classmethod
@@ -164,13 +189,31 @@ class Message:
             raise UnableToReadMessage("not a message of a known version")
         values = {name: value for name, value in stored.items() if name != "version"}
         try:
-            values["facts"] = tuple(
-                Fact(label=label, value=value)
-                for label, value in values.get("facts", ())
+            values["facts"] = _facts(values.get("facts", ()))
+            values["sections"] = tuple(
+                Section(heading=heading, facts=_facts(facts))
+                for heading, facts in values.get("sections", ())
             )
             return cls(**values)
         except (TypeError, ValueError, AttributeError) as error:
             raise UnableToReadMessage(f"not a message: {error}") from error
+
+
+def _stored(facts: Iterable[Fact]) -> list[list[str]]:
+    return [[fact.label, fact.value] for fact in facts]
+
+
+def _facts(stored: Iterable[tuple[str, str]]) -> tuple[Fact, ...]:
+    return tuple(Fact(label=label, value=value) for label, value in stored)
+
+
+def _bounded(sections: Iterable[Section]) -> tuple[Section, ...]:
+    """Keep so many sections, and so many facts in all of them together."""
+    kept, room = [], MAX_LISTED
+    for section in tuple(sections)[:MAX_SECTIONS]:
+        kept.append(replace(section, facts=section.facts[:room]))
+        room -= len(kept[-1].facts)
+    return tuple(kept)
 
 
 def _cut(text: str, limit: int) -> str:

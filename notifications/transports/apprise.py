@@ -9,7 +9,7 @@ import logging
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -18,7 +18,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from notifications.apprise_urls import apprise_problem
-from notifications.message import Message
+from notifications.message import Fact, Message
 from notifications.transports.base import (
     Destination,
     Receipt,
@@ -88,9 +88,15 @@ class AppriseTransport:
 
 def body(message: Message) -> str:
     """Return the plain text below the title."""
-    facts = "\n".join(f"{fact.label}: {fact.value}" for fact in message.facts)
+    facts = _lines(message.facts)
+    sections = [f"{one.heading}\n{_lines(one.facts)}" for one in message.sections]
     links = "\n".join(filter(None, (message.ack_url, message.url)))
-    return "\n\n".join(filter(None, (message.text, facts, links))) or message.title
+    parts = (message.text, facts, *sections, links)
+    return "\n\n".join(filter(None, parts)) or message.title
+
+
+def _lines(facts: Iterable[Fact]) -> str:
+    return "\n".join(f"{fact.label}: {fact.value}" for fact in facts)
 
 
 @cache

@@ -20,6 +20,10 @@ MAX_BUTTON, MAX_URL, MAX_FALLBACK = 75, 3_000, 500
 MAX_TOTAL = 13_200
 # Room for the words that we add around the facts.
 _RESERVE = 700
+# Slack takes 50 blocks; this many facts fill some 30.
+_MAX_LISTED = 180
+# Characters and facts that each later section of a message keeps to itself.
+_KEPT, _KEPT_COUNT = 1_200, 15
 # A field is half a phone wide; longer values belong into the text.
 _MAX_LABEL, _MAX_VALUE = 100, 600
 
@@ -71,7 +75,8 @@ def payload(
             opening.append({"type": "section", "text": mrkdwn(said)})
         closing = _closing(message, [*buttons])
         budget = MAX_TOTAL - _RESERVE - _size(opening) - _size(closing)
-        blocks = [*opening, *_fact_sections(message.facts, budget), *closing]
+        listed = _listed(message, budget)
+        blocks = [*opening, *listed, *closing]
         # What phones show in the notification and screen readers read.
         fallback = fit(title, MAX_FALLBACK)
     return {"text": fallback, "blocks": blocks, "unfurl_links": False}
@@ -107,15 +112,44 @@ def _links(message: Message) -> list[dict[str, Any]]:
     ]
 
 
-def _fact_sections(facts: Iterable[Fact], budget: int) -> list[dict[str, Any]]:
-    """Put facts into sections of ten until `budget` characters are used."""
+def _listed(message: Message, budget: int) -> list[dict[str, Any]]:
+    """Put facts, then sections, into blocks; a long section leaves room for the others."""
+    blocks: list[dict[str, Any]] = []
+    parts = [("", message.facts), *((s.heading, s.facts) for s in message.sections)]
+    kept = [min(_room(heading, facts), _KEPT) for heading, facts in parts]
+    counts = [min(len(facts), _KEPT_COUNT) for _heading, facts in parts]
+    most = _MAX_LISTED
+    for position, (heading, facts) in enumerate(parts):
+        found: list[dict[str, Any]] = []
+        if heading:
+            line = mrkdwn(f"*{fit(heading, MAX_HEADER)}*")
+            found.append({"type": "section", "text": line})
+        budget -= _size(found)
+        count = most - sum(counts[position + 1 :])
+        listed = _fact_sections(facts, budget - sum(kept[position + 1 :]), count)
+        blocks += [*found, *listed]
+        fields = [field for block in listed for field in block["fields"]]
+        budget -= sum(len(field["text"]) for field in fields)
+        most -= min(len(fields), count)
+    return blocks
+
+
+def _room(heading: str, facts: Iterable[Fact]) -> int:
+    """Count about what a section needs: its words, and the names of its markup."""
+    return len(heading) + sum(len(f.label) + len(f.value) + 20 for f in facts) + 60
+
+
+def _fact_sections(
+    facts: Iterable[Fact], budget: int, most: int
+) -> list[dict[str, Any]]:
+    """Put facts into sections of ten until `budget` characters or `most` are used."""
     facts = tuple(facts)
     fields: list[dict[str, Any]] = []
     for position, fact in enumerate(facts):
         label = fit(fact.label, _MAX_LABEL)
         field = f"*{label}*\n{fit(fact.value, _MAX_VALUE) or '–'}"
         budget -= len(field)
-        if budget < 0:
+        if budget < 0 or position >= most:
             left_out = len(facts) - position
             more = _("and %(count)d more, see the portal") % {"count": left_out}
             fields.append(mrkdwn(f"_{more}_"))

@@ -7,12 +7,13 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from notifications.message import Message
+from notifications.message import Fact, Message
 from notifications.transports import http
 from notifications.transports.base import Destination, Receipt, TransportError
 from notifications.validation import signing_key
@@ -60,8 +61,10 @@ def body(*, message: Message, sent_at: int) -> dict[str, Any]:
             "text": message.text,
             "tone": message.tone,
             "priority": message.priority,
-            "facts": [
-                {"label": fact.label, "value": fact.value} for fact in message.facts
+            "facts": _facts(message.facts),
+            "sections": [
+                {"heading": section.heading, "facts": _facts(section.facts)}
+                for section in message.sections
             ],
             "url": message.url,
             "thread_key": message.thread_key,
@@ -69,6 +72,10 @@ def body(*, message: Message, sent_at: int) -> dict[str, Any]:
             "language": message.language,
         },
     }
+
+
+def _facts(facts: Iterable[Fact]) -> list[dict[str, str]]:
+    return [{"label": fact.label, "value": fact.value} for fact in facts]
 
 
 def _signature(secret: str, key: str, sent_at: int, content: bytes) -> str:

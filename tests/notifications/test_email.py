@@ -10,7 +10,7 @@ import time
 import pytest
 import trustme
 
-from notifications.message import Fact
+from notifications.message import Fact, Section
 from notifications.transports import smtp
 from notifications.transports.base import Destination, TransportError
 from notifications.transports.email import EmailTransport
@@ -288,3 +288,28 @@ def test_facts_keep_their_lines_in_html(mail_host):
     send(make_message(facts=(Fact("Trace", "a\nb"),)))
 
     assert "a<br>b" in mail_host.mails[0].get_body(("html",)).get_content()
+
+
+def test_sections_stand_under_their_headings(mail_host):
+    sections = (
+        Section("Values", (Fact("Active users", "1 284\nup"), Fact("Sessions", ""))),
+        Section("Incidents <b>", (Fact("Backend", "12 min"),)),
+    )
+
+    send(make_message(facts=(), sections=sections))
+
+    (mail,) = mail_host.mails
+    plain = mail.get_body(("plain",)).get_content()
+    html = mail.get_body(("html",)).get_content()
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    start = lines.index("VALUES")
+    assert lines[start : start + 6] == [
+        "VALUES",
+        "Active users: 1 284",
+        "up",
+        "Sessions:",
+        "INCIDENTS <B>",
+        "Backend: 12 min",
+    ]
+    assert html.index("Values</h2>") < html.index("1 284<br>up")
+    assert "Incidents &lt;b&gt;</h2>" in html

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.message import Fact, Message, UnableToReadMessage
+from notifications.message import Fact, Message, Section, UnableToReadMessage
 from tests.notifications.making import make_message
 
 TEXT = st.text(max_size=400)
@@ -16,7 +16,12 @@ TEXT = st.text(max_size=400)
 
 @given(title=TEXT, text=TEXT, label=TEXT, value=TEXT)
 def test_any_text_survives_storage_unchanged(title, text, label, value):
-    message = make_message(title=title, text=text, facts=(Fact(label, value),))
+    message = make_message(
+        title=title,
+        text=text,
+        facts=(Fact(label, value),),
+        sections=(Section(label, (Fact(label, value),)), Section(title)),
+    )
 
     stored = json.dumps(message.to_json())
 
@@ -51,6 +56,8 @@ def test_what_is_too_long_is_cut_with_an_ellipsis():
         {"version": 1, "title": 5},
         {"version": 1, "title": "x", "facts": [["only a label"]]},
         {"version": 1, "title": "x", "surprise": True},
+        {"version": 1, "title": "x", "sections": ["no heading"]},
+        {"version": 1, "title": "x", "sections": [["Values", [["only a label"]]]]},
         {"version": 1, "title": "x", "tone": "loud"},
     ],
 )
@@ -71,3 +78,15 @@ def test_the_priority_stands_in_a_title_once():
     assert make_message(title="Backend down").marked_title == "P0 · Backend down"
     assert make_message(title="P0 Backend down").marked_title == "P0 Backend down"
     assert make_message(title="Hello", priority="").marked_title == "Hello"
+
+
+def test_sections_are_bounded_in_number_and_length():
+    lines = tuple(Fact(f"Figure {number}", "1") for number in range(200))
+
+    message = make_message(sections=tuple(Section("Values", lines) for _ in range(10)))
+
+    assert [len(section.facts) for section in message.sections] == [200, 100] + 6 * [0]
+
+
+def test_a_message_without_sections_reads_as_it_did_before_there_were_any():
+    assert "sections" not in make_message().to_json()

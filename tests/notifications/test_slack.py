@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from notifications.message import Fact
+from notifications.message import Fact, Section
 from notifications.transports.base import Destination, TransportError
 from notifications.transports.slack import SlackTransport, payload
 from tests.notifications.making import make_message
@@ -73,17 +73,48 @@ TEXT = st.text(max_size=300) | st.sampled_from(["&" * 5000, "<" * 3000, "é" * 2
     title=TEXT,
     text=TEXT,
     facts=st.lists(st.tuples(TEXT, TEXT), max_size=60),
+    sections=st.lists(
+        st.tuples(TEXT, st.lists(st.tuples(TEXT, TEXT), max_size=30)), max_size=10
+    ),
     has_mention=st.booleans(),
 )
-def test_whatever_is_said_stays_within_slacks_limits(title, text, facts, has_mention):
+def test_whatever_is_said_stays_within_slacks_limits(
+    title, text, facts, sections, has_mention
+):
     message = make_message(
         title=title,
         text=text,
         facts=tuple(Fact(label, value) for label, value in facts),
+        sections=tuple(
+            Section(heading, tuple(Fact(label, value) for label, value in listed))
+            for heading, listed in sections
+        ),
         has_mention=has_mention,
     )
 
     assert problem_of(message) == ""
+
+
+@pytest.mark.parametrize("size", [1, 60, 2000])
+def test_a_long_section_leaves_room_for_those_below_it(slack, size):
+    many = tuple(Fact(f"Figure {number}", "v" * size) for number in range(300))
+    sections = (
+        Section("Values", many[:299]),
+        Section("Incidents", (Fact("Backend", "12 min"),)),
+    )
+
+    send(slack, make_message(facts=(), sections=sections))
+
+    blocks = slack.requests[0].json["blocks"]
+    assert [
+        block["text"]["text"]
+        for block in blocks
+        if block["type"] == "section" and "text" in block
+    ][-2:] == ["*Values*", "*Incidents*"]
+    said = slack.requests[0].body.decode()
+    assert "more, see the portal" in said
+    assert "12 min" in said
+    assert problem_of(make_message(sections=sections)) == ""
 
 
 def test_facts_that_find_no_room_are_counted(slack):

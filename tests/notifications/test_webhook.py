@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from notifications.message import Fact
+from notifications.message import Fact, Section
 from notifications.transports.base import Destination, TransportError
 from notifications.transports.webhook import WebhookTransport
 from tests.notifications.making import SIGNING_SECRET, make_message
@@ -48,6 +48,7 @@ def test_a_changed_body_no_longer_verifies(receiver):
 def test_the_body_holds_the_whole_message(receiver):
     message = make_message(
         facts=(Fact("Since", "10:00"),),
+        sections=(Section("Values", (Fact("Users", "12"),)),),
         thread_key="incident:7",
         is_first_in_thread=True,
     )
@@ -63,6 +64,9 @@ def test_the_body_holds_the_whole_message(receiver):
         "tone": "alarm",
         "priority": "p0",
         "facts": [{"label": "Since", "value": "10:00"}],
+        "sections": [
+            {"heading": "Values", "facts": [{"label": "Users", "value": "12"}]}
+        ],
         "url": "https://ops.example/incidents/42/",
         "thread_key": "incident:7",
         "is_first_in_thread": True,
