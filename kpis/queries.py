@@ -79,6 +79,12 @@ def cards(*, audience: str = Kpi.Audience.BOTH, now: datetime) -> list[Card]:
     return _cards(list(_with_state(kpis_of(audience))), now)
 
 
+def cards_named(*, slugs: Iterable[str], now: datetime) -> list[Card]:
+    """Return the cards of the enabled KPIs that have one of these slugs."""
+    named = Kpi.objects.enabled().in_order().filter(slug__in=list(slugs))
+    return _cards(list(_with_state(named)), now)
+
+
 def card_of(*, kpi: Kpi, now: datetime) -> Card:
     """Return the card of a KPI of `find`."""
     return _cards([kpi], now)[0]
