@@ -17,6 +17,8 @@ from t4g_portal.lib.retelling import source_language
 # So many failures in a row, and somebody hears of it.
 ALERT_AFTER = 3
 _PREFIX, _SUFFIX = "kpi:", ":failing"
+# Of the grouping key: all that one source takes along is one incident.
+GROUP_PREFIX = "kpi-source:"
 
 
 def dedup_key(slug: str) -> str:
@@ -50,8 +52,7 @@ def follow(
     intake.trigger(
         dedup_key=dedup_key(kpi.slug),
         service=kpi.service or own_service(),
-        # All that one source takes along is one incident.
-        grouping_key=f"kpi-source:{kpi.source_id}",
+        grouping_key=f"{GROUP_PREFIX}{kpi.source_id}",
         title=title,
         priority=Priority.P3,
         started_at=state.failing_since or now,

@@ -8,6 +8,7 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 
 from kpis import backfilling, collecting, retention
+from kpis.digest import sending
 from t4g_portal.lib.loops import run_cycle
 
 
@@ -28,6 +29,16 @@ def backfill(**_: Any) -> None:
         name="kpis.backfill",
         bound_s=60,
         cycle=lambda now: backfilling.advance_due(now=now),
+    )
+
+
+@shared_task(name="kpis.tasks.digest")
+def digest(**_: Any) -> None:
+    """Send the digests that are due."""
+    run_cycle(
+        name="kpis.digest",
+        bound_s=300,
+        cycle=lambda now: sending.send_due(now=now),
     )
 
 

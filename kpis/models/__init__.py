@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kpis.models.collection import Backfill, KpiPoint, KpiRun, KpiState, KpiVersion
-from kpis.models.digest import DigestDelivery, DigestPlan
+from kpis.models.digest import DigestDelivery, DigestPlan, DigestState
 from kpis.models.kpi import Kpi, KpiNote, KpiTarget
 from kpis.models.source import DataSource, DataSourceState
 
@@ -13,6 +13,7 @@ __all__ = [
     "DataSourceState",
     "DigestDelivery",
     "DigestPlan",
+    "DigestState",
     "Kpi",
     "KpiNote",
     "KpiPoint",

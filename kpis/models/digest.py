@@ -85,6 +85,24 @@ class DigestPlan(models.Model):
         return self.name
 
 
+class DigestState(models.Model):
+    """When a digest is sent next. A plan that is new or edited never owes a past one."""
+
+    plan = models.OneToOneField(
+        DigestPlan, primary_key=True, on_delete=models.CASCADE, related_name="state"
+    )
+    # The timing that `next_at` was reckoned by: an edit reckons it anew.
+    timing = models.CharField(max_length=120)
+    next_at = models.DateTimeField(_("next"))
+
+    class Meta:
+        verbose_name = _("digest state")
+        verbose_name_plural = _("digest states")
+
+    def __str__(self) -> str:
+        return f"state of digest {self.plan_id}"
+
+
 class DigestDelivery(models.Model):
     """One digest that was composed: one a plan and local day, whatever happens."""
 

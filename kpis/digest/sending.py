@@ -1,0 +1,208 @@
+"""Sends each digest once a local day: one transaction from the clock to the outbox."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone, translation
+
+from kpis.digest.composing import compose
+from kpis.digest.gathering import gather, timing_of
+from kpis.digest.telling import Digest
+from kpis.digest.timing import Occasion, following, latest
+from kpis.models import DigestDelivery, DigestPlan, DigestState
+from notifications import services as outbox
+from notifications.message import Message
+from notifications.models import Address, Channel, Notification
+from notifications.routing import routes_for
+from t4g_portal.lib.priority import Priority
+
+logger = logging.getLogger(__name__)
+
+PURPOSE = "kpi_digest"
+# As `incidents.digest` names what it lists the P3s in.
+_P3_DIGEST = "digest:p3:"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a digest goes, one of a channel and an address, and who reads it there."""
+
+    channel: Channel | None
+    address: Address | None
+    # How it gets to an address, such as "email".
+    method: str
+    language: str
+    # Where the reader's clock is; the plan's for what many read.
+    zone: str
+
+    @property
+    def key(self) -> str:
+        """Tell it from all others, in printable ASCII."""
+        if self.channel is not None:
+            return f"channel:{self.channel.pk}"
+        assert self.address is not None  # noqa: S101 it is one or the other
+        return f"address:{self.address.pk}:{self.method}"
+
+
+def send_due(*, now: datetime) -> int:
+    """Write the digests that are due into the outbox; return how many messages.
+
+    Any number of processes may call it at once, as often as they like. A plan that is
+    new, switched on or edited waits for its next time. A portal that was away sends the
+    last one late, and says so in it; older ones are skipped. One plan that fails stops
+    no other, and is tried again by the next tick.
+    """
+    _forget_disabled()
+    count = 0
+    for plan in DigestPlan.objects.filter(is_enabled=True).select_related("state"):
+        try:
+            count += _keep(plan, now)
+        except Exception:
+            logger.exception("digest %s could not be sent", plan.pk)
+    return count
+
+
+def _forget_disabled() -> None:
+    """Let a plan that is switched on again owe nothing."""
+    DigestState.objects.filter(plan__is_enabled=False).delete()
+
+
+def _keep(plan: DigestPlan, now: datetime) -> int:
+    state: DigestState | None = getattr(plan, "state", None)
+    timing = timing_of(plan)
+    if state is None or state.timing != str(timing):
+        DigestState.objects.update_or_create(
+            plan=plan,
+            defaults={
+                "timing": str(timing),
+                "next_at": following(timing, now).due_at,
+            },
+        )
+        return 0
+    return _send(plan, now) if state.next_at <= now else 0
+
+
+def _send(plan: DigestPlan, now: datetime) -> int:
+    """Send what is due of a plan, unless somebody else is at it or was."""
+    with transaction.atomic():
+        state = (
+            DigestState.objects.select_for_update(skip_locked=True)
+            .filter(plan=plan, next_at__lte=now)
+            .first()
+        )
+        if state is None:
+            return 0
+        timing = timing_of(plan)
+        occasion = latest(timing, now)
+        state.next_at = following(timing, now).due_at
+        state.save(update_fields=["next_at"])
+        if now >= occasion.expires_at:
+            logger.warning(
+                "digest %s of %s was not sent: too late", plan.pk, occasion.local_date
+            )
+            return 0
+        delivery, is_new = DigestDelivery.objects.get_or_create(
+            plan=plan,
+            local_date=occasion.local_date,
+            defaults={"composed_at": now, "is_late": occasion.is_late(now)},
+        )
+        if not is_new:
+            # The plan was moved to later on a day that has had its digest.
+            return 0
+        drafts = list(_drafts(plan, occasion, now))
+        outbox.enqueue_all(drafts=drafts, now=now)
+        delivery.message_count = len(drafts)
+        delivery.save(update_fields=["message_count"])
+        return len(drafts)
+
+
+def _drafts(
+    plan: DigestPlan, occasion: Occasion, now: datetime
+) -> Iterator[outbox.Draft]:
+    found = destinations(plan=plan)
+    if not found:
+        return
+    digest = gather(plan=plan, occasion=occasion, now=now)
+    told = _told_of_p3(occasion)
+    said: dict[tuple[str, str, bool], Message] = {}
+    subject = f"kpi-digest:{plan.pk}:{occasion.local_date}"
+    for one in found:
+        is_told = _place(one.channel, one.address) in told
+        kind = (one.language, one.zone, is_told)
+        if kind not in said:
+            said[kind] = written(digest=digest, to=one, is_p3_told=is_told)
+        yield outbox.Draft(
+            channel=one.channel,
+            address=one.address,
+            message=said[kind],
+            purpose=PURPOSE,
+            subject_key=subject,
+            idempotency_key=f"{subject}:{one.key}",
+            lane=Notification.Lane.BULK,
+            method=one.method,
+        )
+
+
+def destinations(*, plan: DigestPlan) -> list[Destination]:
+    """Return where a plan's digest can go now: usable channels, then people.
+
+    A person gets it by the way that disturbs least, as other letters.
+    """
+    found = [
+        Destination(
+            channel=channel,
+            address=None,
+            method="",
+            language=channel.language or settings.PORTAL_LANGUAGE,
+            zone=plan.time_zone,
+        )
+        for channel in outbox.usable_channels(plan.channels.order_by("name"))
+    ]
+    contacts = list(plan.contacts.order_by("name").values_list("pk", flat=True))
+    routes = routes_for(contacts=contacts, priority=Priority.P2)
+    first = [(routes[pk][0], pk) for pk in contacts if routes[pk]]
+    addresses = Address.objects.select_related("contact").in_bulk(
+        [route.address_id for route, _pk in first]
+    )
+    for route, _pk in first:
+        address = addresses[route.address_id]
+        found.append(
+            Destination(
+                channel=None,
+                address=address,
+                method=route.method,
+                language=address.contact.language or settings.PORTAL_LANGUAGE,
+                zone=address.contact.time_zone or plan.time_zone,
+            )
+        )
+    return found
+
+
+def written(*, digest: Digest, to: Destination, is_p3_told: bool = False) -> Message:
+    """Return a digest as one destination reads it: its language, its clock."""
+    with (
+        translation.override(to.language),
+        timezone.override(ZoneInfo(to.zone)),
+    ):
+        return compose(digest=digest, language=to.language, is_p3_told=is_p3_told)
+
+
+def _told_of_p3(occasion: Occasion) -> set[tuple[int | None, int | None]]:
+    """Return who got the list of P3s since the digest before."""
+    rows = Notification.objects.filter(
+        subject_key__startswith=_P3_DIGEST, queued_at__gte=occasion.since
+    )
+    return set(rows.values_list("channel_id", "address_id"))
+
+
+def _place(
+    channel: Channel | None, address: Address | None
+) -> tuple[int | None, int | None]:
+    return channel.pk if channel else None, address.pk if address else None
