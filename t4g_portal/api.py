@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.permissions import IsAuthenticated
 
+from kpis.api.business import BusinessResource
 from t4g_portal.lib import content_policies
 from t4g_portal.lib.access import requires
 from t4g_portal.lib.api.authentication import BrowserAuthentication, KeyAuthentication
@@ -37,5 +38,7 @@ urlpatterns = [
     path("v1/", include("incidents.api.urls")),
     path("v1/", include("monitors.api.urls")),
     path("v1/", include("notifications.api.urls")),
+    # Where the guide's backend has it, so without a slash.
+    path("metrics/business", BusinessResource.as_view({"get": "read"})),
     re_path(r"^(?P<path>.*)$", no_such_address),
 ]

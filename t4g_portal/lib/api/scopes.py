@@ -19,6 +19,7 @@ FAMILIES: Mapping[str, Any] = {
     "incidents": gettext_lazy("Incidents and priority rules"),
     "drills": gettext_lazy("Drills"),
     "on_call": gettext_lazy("On-call schedules"),
+    "kpis": gettext_lazy("KPIs and data sources"),
     "notifications": gettext_lazy("Contacts and channels"),
 }
 
