@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from notifications.bundling import bundled, carried_by
 from notifications.carriers import carrier
@@ -28,13 +29,25 @@ class Preview:
 def preview(*, notification: Notification) -> Preview:
     """Draw a stored notification; raises message.UnableToReadMessage."""
     own = Message.from_json(notification.message)
-    message = _without_links_to_act(bundled([own, *carried_by(notification)]))
     channel, address = notification.channel, notification.address
     kind = (
         carrier(channel=channel, address=address, method=notification.method)
         if channel or address
         else ""
     )
+    return preview_message(
+        message=bundled([own, *carried_by(notification)]),
+        kind=kind,
+        key=notification.idempotency_key,
+        sent_at=notification.queued_at,
+    )
+
+
+def preview_message(
+    *, message: Message, kind: str, key: str, sent_at: datetime
+) -> Preview:
+    """Draw a message as a kind of destination gets it; `key` is its idempotency key."""
+    message = _without_links_to_act(message)
     if kind in {"sms", "voice"}:
         # The sender decides about the link; this is what fits with it.
         text = (
@@ -50,11 +63,9 @@ def preview(*, notification: Notification) -> Preview:
         )
     if kind == "email":
         mail = email.compose(
-            destination=Destination(
-                key=f"notification:{notification.pk}", kind=kind, address=""
-            ),
+            destination=Destination(key=key, kind=kind, address=""),
             message=message,
-            idempotency_key=notification.idempotency_key,
+            idempotency_key=key,
         )
         html = str(mail.alternatives[0][0])
         return Preview(
@@ -63,9 +74,7 @@ def preview(*, notification: Notification) -> Preview:
     sent = (
         slack.payload(message)
         if kind in {"slack", "slack_bot"}
-        else webhook.body(
-            message=message, sent_at=int(notification.queued_at.timestamp())
-        )
+        else webhook.body(message=message, sent_at=int(sent_at.timestamp()))
     )
     text = json.dumps(sent, indent=2, ensure_ascii=False)
     return Preview(message=message, subject="", text=text, html="")

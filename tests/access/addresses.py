@@ -32,7 +32,7 @@ from incidents.models import (
     SwapRequest,
     Team,
 )
-from kpis.models import DataSource, Kpi
+from kpis.models import DataSource, DigestPlan, Kpi
 from monitors.models import (
     Drill,
     DrillPlan,
@@ -310,6 +310,7 @@ DECLARED: dict[str, Asks] = {
     ),
     "api/v1/incidents/<number:id>/alerts/": api("incidents.view_alert", on=Incident),
     "api/v1/numbers/": api("incidents.view_incident"),
+    "api/metrics/business": api("kpis.view_kpi"),
     "api/v1/simulator/": api("incidents.view_escalationpolicy"),
     **_api_of(EscalationPolicy, "escalation-policies"),
     **_api_of(Team, "teams"),
@@ -411,7 +412,14 @@ DECLARED: dict[str, Asks] = {
         f"admin/{model._meta.app_label}/{model._meta.model_name}/<path:object_id>/clone/": form(
             _codename(model, "add"), on=model
         )
-        for model in (Channel, Monitor, Threshold, MaintenanceWindow, Provider)
+        for model in (
+            Channel,
+            DigestPlan,
+            MaintenanceWindow,
+            Monitor,
+            Provider,
+            Threshold,
+        )
     },
     "admin/incidents/schedule/<path:object_id>/add-rotation/": form(
         "incidents.view_schedule incidents.add_rotation", on=Schedule
@@ -458,6 +466,15 @@ DECLARED: dict[str, Asks] = {
     # What changed shows how a value was computed.
     "admin/kpis/kpi/<path:object_id>/history/": form(
         "kpis.view_kpi kpis.view_sql", on=Kpi
+    ),
+    "admin/kpis/digestplan/<path:object_id>/preview/": page(
+        "kpis.view_digestplan", on=DigestPlan
+    ),
+    "admin/kpis/digestplan/<path:object_id>/preview/<int:number>/mail/": page(
+        "kpis.view_digestplan",
+        on=DigestPlan,
+        parts={"number": "0"},
+        may_be_missing=True,
     ),
     "admin/notifications/notification/<path:object_id>/retry/": form(
         "notifications.change_notification", on=Notification

@@ -1,0 +1,83 @@
+"""What a plan would send now, as each of its readers would get it. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from kpis.digest.gathering import gather, timing_of
+from kpis.digest.sending import Destination, destinations, written
+from kpis.digest.timing import Occasion, Timing, following, latest
+from kpis.models import DigestPlan
+from notifications import preview as drawing
+from notifications.carriers import carrier
+
+_EMAIL = "email"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One form of the digest, and who gets it so."""
+
+    # Names of channels and people; empty: nobody can be reached now.
+    receivers: tuple[str, ...]
+    language: str
+    preview: drawing.Preview
+
+
+def previews(*, plan: DigestPlan, now: datetime) -> list[Shown]:
+    """Return each form that the digest would leave in now: by kind, language and zone.
+
+    Where nobody can be reached, as an e-mail in the portal's language.
+    """
+    digest = gather(plan=plan, occasion=_now(timing_of(plan), now), now=now)
+    forms: dict[tuple[str, str, str], list[Destination]] = {}
+    for one in destinations(plan=plan) or [_nobody(plan)]:
+        kind = (
+            carrier(channel=one.channel, address=one.address, method=one.method)
+            if one.channel or one.address
+            else _EMAIL
+        )
+        forms.setdefault((kind, one.language, one.zone), []).append(one)
+    return [
+        Shown(
+            receivers=_names(found),
+            language=language,
+            preview=drawing.preview_message(
+                message=written(digest=digest, to=found[0]),
+                kind=kind,
+                key=f"preview:{plan.pk}",
+                sent_at=now,
+            ),
+        )
+        for (kind, language, _zone), found in forms.items()
+    ]
+
+
+def _now(timing: Timing, now: datetime) -> Occasion:
+    """Return the next occasion as if it were due now."""
+    return replace(
+        following(timing, now),
+        local_date=now.astimezone(ZoneInfo(timing.zone)).date(),
+        since=latest(timing, now).due_at,
+        due_at=now,
+    )
+
+
+def _nobody(plan: DigestPlan) -> Destination:
+    return Destination(
+        channel=None,
+        address=None,
+        method="",
+        language=settings.PORTAL_LANGUAGE,
+        zone=plan.time_zone,
+    )
+
+
+def _names(found: Sequence[Destination]) -> tuple[str, ...]:
+    names = [one.channel or (one.address and one.address.contact) for one in found]
+    return tuple(str(name) for name in names if name is not None)
