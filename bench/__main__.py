@@ -9,6 +9,7 @@ from collections.abc import Callable
 from bench import (
     admin_lists,
     api,
+    digest,
     escalation,
     grouping,
     heartbeats,
@@ -35,6 +36,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
     "admin-lists": admin_lists.admin_lists,
     "api": api.api,
     "kpi-pages": kpi_pages.kpi_pages,
+    "digest": digest.digest,
     "idle": probing.idle,
     "sustained": probing.sustained,
 }

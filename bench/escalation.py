@@ -22,8 +22,8 @@ def escalation() -> list[Figure]:
         database = EmbeddedDatabase(data_dir=directory / "data")
         database.acquire()
         try:
-            _child(directory, "manage.py", "prepare")
-            found = json.loads(_child(directory, "-m", "bench.escalation_inside"))
+            child(directory, "manage.py", "prepare")
+            found = json.loads(child(directory, "-m", "bench.escalation_inside"))
         finally:
             database.release()
     return [
@@ -47,7 +47,8 @@ def escalation() -> list[Figure]:
     ]
 
 
-def _child(directory: Path, *arguments: str) -> str:
+def child(directory: Path, *arguments: str) -> str:
+    """Run a part of ours on the database in `directory`; return what it prints."""
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
