@@ -56,6 +56,19 @@ def test_tables_that_the_file_allows_are_allowed():
     assert "secrets" in message
 
 
+def test_a_token_comes_from_the_environment_and_is_checked():
+    text = """\
+        data_sources:
+          - {name: API, kind: http, url: "https://api.example.org/m", secret_env: TOKEN}
+        """
+
+    [(line, _message)] = refusals(text, environ={"TOKEN": "two\nlines"})
+    take_in(text, environ={"TOKEN": "t4g_token"})
+
+    assert line == 2
+    assert DataSource.objects.get().secret == "t4g_token"
+
+
 def test_a_measure_of_a_service_of_the_same_file_is_fine():
     take_in(
         """\

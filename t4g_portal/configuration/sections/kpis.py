@@ -20,7 +20,8 @@ from t4g_portal.lib import faults as lib_faults
 
 
 def _check_source(candidate: Candidate) -> Iterator[Fault]:
-    yield from _faults(validation.source_faults(candidate.values))
+    values = {**candidate.values, "secret": candidate.secret("secret")}
+    yield from _faults(validation.source_faults(values))
 
 
 def _check_kpi(candidate: Candidate) -> Iterator[Fault]:
