@@ -53,6 +53,29 @@ class Shop:
         return Handler
 
 
+class Backend:
+    """A JSON endpoint with figures. `status`: what it answers."""
+
+    def __init__(self, figures: dict[str, Any]) -> None:
+        self.status = 200
+        self.ask_count = 0
+        backend = self
+
+        class Handler(_Quiet):
+            def do_GET(self) -> None:
+                backend.ask_count += 1
+                self.answer(
+                    backend.status, json.dumps(figures).encode(), "application/json"
+                )
+
+        self._server = _serve(Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/api/metrics"
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
 @dataclass
 class Received:
     """One request that came in."""
@@ -124,8 +147,10 @@ class Listener:
 
 
 class _Quiet(BaseHTTPRequestHandler):
-    def answer(self, status: int, body: bytes) -> None:
+    def answer(self, status: int, body: bytes, content_type: str = "") -> None:
         self.send_response(status)
+        if content_type:
+            self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
