@@ -47,6 +47,42 @@ def test_a_source_and_its_kpi_come_in_together_and_go_out_without_secret():
     assert Kpi.objects.get().targets.count() == 2
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("db.example.org", "db.elsewhere.test"),
+        ("t4g_kpi@", "somebody@"),
+        (
+            "kind: postgres\n        url: postgresql://t4g_kpi@db.example.org:5432/app",
+            "kind: http\n        url: https://elsewhere.test/figures",
+        ),
+    ],
+)
+def test_a_source_that_moves_does_not_take_its_secret_along(before, after):
+    take_in(FILE, environ={"KPI_PASSWORD": "opensesame"})
+    source_only = FILE.partition("    services:")[0]
+    moved = source_only.replace(before, after)
+    if "kind: http" in moved:
+        moved = moved.replace("        allowed_tables: [public.orders]\n", "")
+
+    found = refusals(moved.replace("        secret_env: KPI_PASSWORD\n", ""))
+
+    assert [line for line, _ in found] == [4]
+    assert "not sent there" in found[0][1]
+    take_in(moved, environ={"KPI_PASSWORD": "another"})
+    assert DataSource.objects.get().secret == "another"
+
+
+def test_a_source_that_stays_keeps_its_secret():
+    take_in(FILE, environ={"KPI_PASSWORD": "opensesame"})
+    source_only = FILE.partition("    services:")[0]
+    nearby = source_only.replace("5432/app", "5432/other")
+
+    take_in(nearby.replace("        secret_env: KPI_PASSWORD\n", ""))
+
+    assert DataSource.objects.get().secret == "opensesame"
+
+
 def test_tables_that_the_file_allows_are_allowed():
     text = FILE.replace("FROM orders", "FROM secrets")
 

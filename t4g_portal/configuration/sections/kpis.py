@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 
+from django.utils.translation import gettext as _
+
 from incidents.models import Service
 from kpis import validation
 from kpis.models import DataSource, DigestPlan, Kpi, KpiTarget
+from monitors.validation import leads_elsewhere
 from notifications.models import Channel, Contact
 from t4g_portal.configuration.tables import (
     Candidate,
@@ -22,6 +25,23 @@ from t4g_portal.lib import faults as lib_faults
 def _check_source(candidate: Candidate) -> Iterator[Fault]:
     values = {**candidate.values, "secret": candidate.secret("secret")}
     yield from _faults(validation.source_faults(values))
+    if _takes_secret_elsewhere(candidate):
+        yield Fault(
+            "url",
+            _(
+                "It leads to another place, and the stored secret is not sent there."
+                " Name the new one in secret_env, or clear the old one in the admin."
+            ),
+        )
+
+
+def _takes_secret_elsewhere(candidate: Candidate) -> bool:
+    if not candidate.before or candidate.values["secret"] is not None:
+        return False
+    is_moved = candidate.before["kind"] != candidate.values["kind"] or leads_elsewhere(
+        old=candidate.before["url"], new=candidate.values["url"]
+    )
+    return is_moved and bool(candidate.secret("secret"))
 
 
 def _check_kpi(candidate: Candidate) -> Iterator[Fault]:
