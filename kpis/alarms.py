@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db.models import Q
 from django.utils.translation import pgettext
 
 from incidents import intake
@@ -65,9 +66,10 @@ def follow(
 
 
 def end_orphans(*, now: datetime) -> None:
-    """End alerts about KPIs that were switched off, renamed or deleted since.
+    """End alerts about KPIs that nobody collects under that name any more.
 
-    One query when there is none.
+    They, or their source, were switched off, renamed or deleted since. One query
+    when there is none.
     """
     firing = Alert.objects.filter(
         status=Alert.Status.FIRING,
@@ -80,7 +82,7 @@ def end_orphans(*, now: datetime) -> None:
     slugs = [key[len(_PREFIX) : -len(_SUFFIX)] for key in keys]
     collected = set(
         Kpi.objects.enabled()
-        .filter(slug__in=slugs, state__has_alerted=True)
+        .filter(slug__in=slugs, source__is_enabled=True, state__has_alerted=True)
         .values_list("slug", flat=True)
     )
     for slug in slugs:
@@ -88,6 +90,6 @@ def end_orphans(*, now: datetime) -> None:
             with source_language():
                 detail = pgettext("stored", "It is not collected any more")
             intake.resolve(dedup_key=dedup_key(slug), now=now, detail=detail)
-    KpiState.objects.filter(kpi__is_enabled=False, has_alerted=True).update(
-        has_alerted=False
-    )
+    KpiState.objects.filter(
+        Q(kpi__is_enabled=False) | Q(kpi__source__is_enabled=False), has_alerted=True
+    ).update(has_alerted=False)
