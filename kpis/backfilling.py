@@ -19,7 +19,7 @@ from kpis import asking, buckets, collecting, leasing, storing, versions
 from kpis.leasing import SLACK_S, Lease
 from kpis.models import Backfill, DataSource, KpiRun
 from kpis.readers import Clock, Readers, clock_from
-from kpis.reading import Question, UnableToRead
+from kpis.reading import Question, Reason, UnableToRead
 from kpis.sources import checking
 from kpis.storing import Answers
 from t4g_portal.lib.retelling import source_language
@@ -66,7 +66,12 @@ def advance_source(*, lease: Lease, now: datetime) -> int:
             backfill = _next(lease.source_id)
             if backfill is None:
                 break
-            read = _advance(backfill, lease, clock)
+            try:
+                read = _advance(backfill, lease, clock)
+            except Exception:
+                logger.exception("backfill %s could not go on", backfill.pk)
+                _stumble(backfill, clock())
+                break
             if read is None:
                 break
             count += read
@@ -167,6 +172,20 @@ def _store(
             _move_on(row, failure if stopped else None, now)
         row.save()
     return None if stopped else len(points)
+
+
+def _stumble(backfill: Backfill, now: datetime) -> None:
+    """Count a mistake of our own as a failed try, so that none is repeated for ever."""
+    with source_language():
+        mistake = UnableToRead(
+            Reason.INTERNAL,
+            pgettext("stored", "The portal itself made a mistake; its log says which"),
+        )
+    with transaction.atomic():
+        row = Backfill.objects.select_for_update(no_key=True).get(pk=backfill.pk)
+        if row.is_active:
+            _move_on(row, mistake, now)
+            row.save()
 
 
 def _move_on(row: Backfill, failure: UnableToRead | None, now: datetime) -> None:

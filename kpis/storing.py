@@ -41,9 +41,13 @@ class Answers:
 
     @property
     def failure(self) -> UnableToRead | None:
-        """What went wrong first, apart from periods without a value."""
-        wrong = (error for _, error in self.missed if error.reason not in NO_VALUE)
-        return next(wrong, None)
+        """What went wrong, apart from periods without a value.
+
+        What ended the asking comes before a period whose value is no number.
+        """
+        wrong = [error for _, error in self.missed if error.reason not in NO_VALUE]
+        ending = (error for error in wrong if not error.has_answered)
+        return next(ending, wrong[0] if wrong else None)
 
     @property
     def reason(self) -> UnableToRead | None:

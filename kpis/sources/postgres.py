@@ -417,9 +417,10 @@ def _refusal(
             detail=detail,
         )
     if state.startswith("22"):
-        # Its words hold the value that it stumbled over.
+        # One period's data: the others may be fine. Its words hold the value that it
+        # stumbled over.
         return UnableToRead(
-            Reason.BAD_ANSWER,
+            Reason.NOT_A_NUMBER,
             pgettext(
                 "stored", "The database can't compute it from these data (%(code)s)"
             )

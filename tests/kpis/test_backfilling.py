@@ -174,6 +174,43 @@ def test_a_period_without_value_is_left_out(kpi, backend):
     assert KpiPoint.objects.count() == 5
 
 
+def test_a_period_that_is_no_number_hides_no_silence_after_it(kpi, backend):
+    silent_since = NOW - timedelta(days=20)
+    backend.otherwise = lambda bucket: (
+        Reason.TIMEOUT
+        if bucket.start > silent_since
+        else Reason.NOT_A_NUMBER
+        if bucket.start < NOW - timedelta(days=28)
+        else 7
+    )
+    backfill = start(kpi)
+
+    advance()
+
+    backfill.refresh_from_db()
+    assert backfill.is_active
+    assert silent_since < backfill.next_start < silent_since + timedelta(days=1)
+    backend.otherwise = 7
+    advance()
+    assert KpiPoint.objects.filter(is_complete=True).count() == 27
+
+
+def test_a_mistake_of_ours_ends_it_after_a_while(kpi, backend, monkeypatch, caplog):
+    def stumble(**_):
+        raise RuntimeError("our own mistake")
+
+    monkeypatch.setattr(backfilling.asking, "question_for", stumble)
+    backfill = start(kpi)
+
+    for _ in range(backfilling.MAX_TRIES):
+        advance()
+
+    backfill.refresh_from_db()
+    assert backfill.status == "failed"
+    assert "its log says" in backfill.message
+    assert "our own mistake" in caplog.text
+
+
 def test_another_calculation_ends_it(kpi):
     backfill = start(kpi)
     Kpi.objects.update(sql="SELECT 2")
@@ -190,8 +227,11 @@ def test_reading_again_replaces_and_doubles_nothing(kpi, backend):
     advance()
     backend.otherwise = 9
     start(kpi)
+    later = NOW + timedelta(minutes=1)
 
-    advance(NOW + timedelta(minutes=1))
+    # What is due by then goes first.
+    collecting.collect_here(now=later)
+    advance(later)
 
     done = KpiPoint.objects.filter(is_complete=True)
     assert set(done.values_list("value", flat=True)) == {9}

@@ -174,8 +174,8 @@ def test_every_kind_of_number_is_taken(business, unchecked, sql, expected):
         ("SELECT 1e20::numeric", Reason.OUT_OF_RANGE),
         ("SELECT 1e300::float8", Reason.OUT_OF_RANGE),
         ("SELECT 10::numeric ^ 1000", Reason.OUT_OF_RANGE),
-        ("SELECT 1/0", Reason.BAD_ANSWER),
-        ("SELECT 'x'::int", Reason.BAD_ANSWER),
+        ("SELECT 1/0", Reason.NOT_A_NUMBER),
+        ("SELECT 'x'::int", Reason.NOT_A_NUMBER),
     ],
 )
 def test_what_is_no_number_is_unknown(business, unchecked, sql, reason):
