@@ -228,9 +228,12 @@ def _lease_end(kpi: Kpi, question_count: int, now: datetime) -> datetime:
 def _collect(
     kpi: Kpi, lease: Lease, clock: Clock, trigger: str, user: User | None = None
 ) -> KpiRun | None:
-    """Read one KPI and write down what came of it; None when the lease was lost."""
+    """Read one KPI and write down what came of it; None when the lease doesn't hold."""
     started_at = clock()
     version = versions.current(kpi, now=started_at, user=user)
+    if version.calculation["source"] != kpi.source_id:
+        # Edited meanwhile: it is another source's now, and read from there.
+        return None
     run, answers, plan = _Run(kpi, version, trigger, started_at, user), Answers(), None
     try:
         plan = _plan(run)
@@ -261,19 +264,29 @@ def _plan(run: _Run) -> _Plan:
 
 
 def _past(run: _Run, current: Bucket) -> list[Bucket]:
-    """Return the periods before the present one to read again, or at last."""
+    """Return the periods before the present one to read again, or at last.
+
+    Again: the newest ones. At last: those after the last complete one that are complete
+    by now, or of which nothing is known.
+    """
     kpi, shape = run.kpi, run.shape
-    since = buckets.previous(shape, current, kpi.recompute_count).start
-    last_end = (
-        KpiPoint.objects.filter(version=run.version, is_complete=True)
-        .order_by("-start")
-        .values_list("end", flat=True)
-        .first()
-    )
-    if last_end is not None:
-        since = min(since, last_end)
-    past = buckets.between(shape, since, current.start)
-    return past[-max(MAX_CATCH_UP, kpi.recompute_count) :]
+    newest = buckets.previous(shape, current, kpi.recompute_count).start
+    again = buckets.between(shape, newest, current.start)
+    known = KpiPoint.objects.filter(version=run.version).order_by("start")
+    last = known.filter(is_complete=True).values_list("end", flat=True).last()
+    since = last or known.values_list("start", flat=True).first()
+    if since is None:
+        return again
+    lateness = timedelta(seconds=kpi.lateness_s)
+    waiting = set(known.filter(start__gte=since).values_list("start", flat=True))
+    owed = [
+        one
+        for one in buckets.between(shape, since, current.start)
+        if one.start not in waiting
+        or buckets.is_complete(one, run.started_at, lateness)
+    ]
+    chosen = {*again, *owed[-MAX_CATCH_UP:]}
+    return sorted(chosen, key=lambda one: one.start)
 
 
 def _store(

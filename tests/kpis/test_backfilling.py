@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from kpis import backfilling, collecting, leasing, services
+from kpis import asking, backfilling, collecting, leasing, services
 from kpis.models import Backfill, Kpi, KpiPoint, KpiRun
 from kpis.reading import Reason
 from kpis.services import UnableToAct
@@ -199,7 +199,7 @@ def test_a_mistake_of_ours_ends_it_after_a_while(kpi, backend, monkeypatch, capl
     def stumble(**_):
         raise RuntimeError("our own mistake")
 
-    monkeypatch.setattr(backfilling.asking, "question_for", stumble)
+    monkeypatch.setattr(asking, "question_for", stumble)
     backfill = start(kpi)
 
     for _ in range(backfilling.MAX_TRIES):

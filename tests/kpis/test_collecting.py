@@ -14,6 +14,7 @@ from django.db import connections
 from incidents.models import Alert
 from kpis import collecting, leasing, versions
 from kpis.models import (
+    DataSource,
     DataSourceState,
     Kpi,
     KpiPoint,
@@ -72,6 +73,51 @@ class TestReading:
         assert collect(NOW + timedelta(seconds=1)) == 0
         assert NOW < state_of(kpi).next_run_at <= NOW + timedelta(hours=1)
         assert collect(state_of(kpi).next_run_at) == 1
+
+    def test_a_period_is_read_once_its_late_data_are_in(self, backend):
+        kpi = make_sql_kpi(recompute_count=1, lateness_s=3 * 86_400)
+        for day in range(6):
+            backend.otherwise = day + 1
+            collect(NOW + timedelta(days=day))
+
+        assert days_of(kpi) == [
+            ("03-09", 4, True),
+            ("03-10", 5, True),
+            ("03-11", 6, True),
+            ("03-12", 4, False),
+            ("03-13", 5, False),
+            ("03-14", 6, False),
+            ("03-15", 6, False),
+        ]
+
+    def test_without_late_data_each_period_is_completed_once(self, backend):
+        kpi = make_sql_kpi(recompute_count=0)
+        for day in range(3):
+            collect(NOW + timedelta(days=day))
+
+        assert days_of(kpi) == [
+            ("03-10", 1, True),
+            ("03-11", 1, True),
+            ("03-12", 1, False),
+        ]
+
+    def test_a_kpi_that_moves_to_another_source_is_left_to_that(
+        self, backend, monkeypatch
+    ):
+        kpi, other = make_sql_kpi(), make_source(kind="postgres")
+        current = versions.current
+
+        def edited_meanwhile(row, **values):
+            Kpi.objects.filter(pk=kpi.pk).update(source=other, sql="SELECT 2")
+            current(Kpi.objects.get(pk=kpi.pk), now=NOW)
+            return current(row, **values)
+
+        monkeypatch.setattr(versions, "current", edited_meanwhile)
+        current(kpi, now=NOW)
+        collect()
+
+        assert backend.asked == []
+        assert not KpiRun.objects.exists()
 
     def test_late_data_changes_the_last_periods(self, backend):
         kpi = make_sql_kpi(recompute_count=2)
@@ -333,13 +379,15 @@ class TestFailing:
         assert Alert.objects.values("incident").distinct().count() == 1
         assert Alert.objects.latest("pk").service.slug == "portal"
 
-    @pytest.mark.parametrize("end", ["disable", "delete", "rename"])
+    @pytest.mark.parametrize("end", ["disable", "delete", "rename", "source"])
     def test_nobody_s_alert_is_left_behind(self, backend, end):
         kpi = self.fail(backend, Reason.TIMEOUT, count=3)
         if end == "delete":
             kpi.delete()
         elif end == "disable":
             Kpi.objects.update(is_enabled=False)
+        elif end == "source":
+            DataSource.objects.update(is_enabled=False)
         else:
             Kpi.objects.update(slug="other")
 
