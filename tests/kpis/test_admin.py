@@ -53,6 +53,23 @@ def posted(kpi: Kpi, **changes: Any) -> dict[str, Any]:
 
 
 class TestWhoSeesSql:
+    @pytest.mark.parametrize(
+        ("table", "lookup"),
+        [
+            ("kpi", "sql__startswith"),
+            ("kpi", "json_path"),
+            ("kpi", "measure_target__contains"),
+            ("kpirun", "detail__startswith"),
+        ],
+    )
+    def test_nobody_guesses_sql_by_filtering_for_it(self, table, lookup):
+        orders()
+        page = reverse(f"admin:kpis_{table}_changelist")
+
+        guess = client_of(role=MANAGER).get(page, {lookup: "SELECT count"})
+
+        assert guess.status_code == 400
+
     @pytest.mark.parametrize(("role", "sees"), [(AUDITOR, True), (MANAGER, False)])
     def test_managers_see_values_never_sql(self, role, sees):
         kpi = orders()
