@@ -30,6 +30,7 @@ from kpis.readers import clock_from
 from kpis.reading import Reading, UnableToRead, number_of
 from kpis.sources import checking
 from kpis.storing import Answers, NewPoint
+from t4g_portal.lib.zones import YEARS
 
 MAX_BACKFILL = 50_000
 MAX_NOTE = 300
@@ -134,6 +135,8 @@ def enter_value(
         raise UnableToAct(_("Its values are collected. Nobody enters them by hand."))
     if start > now:
         raise UnableToAct(_("That period has not begun yet. Choose an earlier one."))
+    if start.year not in YEARS:
+        raise UnableToAct(_("That is too long ago. Choose a later period."))
     try:
         number = number_of(value)
     except UnableToRead as error:
@@ -185,6 +188,8 @@ def start_backfill(
         raise UnableToAct(
             _("Its data source knows only the present: its past can't be read.")
         )
+    if since.year not in YEARS:
+        raise UnableToAct(_("That is too long ago. Choose a later period."))
     with transaction.atomic():
         version = versions.current(kpi, now=now, user=user)
         shape = versions.shape_of(version)

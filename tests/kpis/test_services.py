@@ -166,3 +166,17 @@ class TestNotes:
     def test_nothing_and_too_much_are_refused(self, text):
         with pytest.raises(UnableToAct, match="1 to 300"):
             services.add_note(kpi=None, at=NOW, text=text, user=make_user(), now=NOW)
+
+
+def test_years_that_no_clock_knows_are_refused(backend):
+    ancient, user = datetime(1, 1, 1, tzinfo=UTC), make_user()
+    monthly = make_sql_kpi(grain="month")
+
+    with pytest.raises(UnableToAct, match="too long ago"):
+        services.start_backfill(
+            kpi=monthly, since=ancient, until=NOW, user=user, now=NOW
+        )
+    with pytest.raises(UnableToAct, match="too long ago"):
+        services.enter_value(
+            kpi=make_kpi(), start=ancient, value=Decimal(1), user=user, now=NOW
+        )
