@@ -26,6 +26,8 @@ from t4g_portal.lib.retelling import retold
 # Of each kind of incident; the page has the others.
 MOST_LISTED = 15
 _UP, _DOWN = "▲", "▼"
+# Smaller than this, a share would be said as 0.0 %.
+_TINY = 0.0005
 # Their value is not what it seems to be, or there is none.
 _DOUBTED = frozenset(
     {
@@ -179,7 +181,8 @@ def _changed(card: Card, change: Change, against: str) -> Iterator[str]:
         yield " ".join(filter(None, ("=", _("no change"), against)))
         return
     arrow = _UP if change.difference > 0 else _DOWN
-    if change.ratio is None or card.of.unit == figures.PERCENT:
+    is_tiny = change.ratio is not None and abs(change.ratio) < _TINY
+    if change.ratio is None or is_tiny or card.of.unit == figures.PERCENT:
         amount = figures.amount(
             change.difference, unit=card.of.unit, decimals=card.of.decimals
         )

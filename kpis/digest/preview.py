@@ -11,7 +11,7 @@ from django.conf import settings
 
 from kpis.digest.gathering import gather, timing_of
 from kpis.digest.sending import Destination, destinations, written
-from kpis.digest.timing import Occasion, Timing, following, latest
+from kpis.digest.timing import Occasion, Timing, following
 from kpis.models import DigestPlan
 from notifications import preview as drawing
 from notifications.carriers import carrier
@@ -59,11 +59,12 @@ def previews(*, plan: DigestPlan, now: datetime) -> list[Shown]:
 
 
 def _now(timing: Timing, now: datetime) -> Occasion:
-    """Return the next occasion as if it were due now."""
+    """Return the next occasion as if it were due now, looking back as far."""
+    coming = following(timing, now)
     return replace(
-        following(timing, now),
+        coming,
         local_date=now.astimezone(ZoneInfo(timing.zone)).date(),
-        since=latest(timing, now).due_at,
+        since=now - (coming.due_at - coming.since),
         due_at=now,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -187,6 +187,8 @@ def destinations(*, plan: DigestPlan) -> list[Destination]:
 
 def written(*, digest: Digest, to: Destination, is_p3_told: bool = False) -> Message:
     """Return a digest as one destination reads it: its language, its clock."""
+    # A card keeps the words of the first who reads it; each language needs its own.
+    digest = replace(digest, cards=[replace(card) for card in digest.cards])
     with (
         translation.override(to.language),
         timezone.override(ZoneInfo(to.zone)),

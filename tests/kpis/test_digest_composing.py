@@ -168,6 +168,12 @@ def test_a_value_stands_with_its_change_and_its_target():
     assert target.endswith("Below target")
 
 
+def test_a_change_too_small_for_a_share_is_said_as_an_amount():
+    message = written([make_card("A", [10_000, 10_001])])
+
+    assert "▲ 1\u00a0users on the day before" in lines(message, "Values")[0][1]
+
+
 def test_what_is_unknown_is_never_a_zero():
     unread = make_card("Unread", [])
     broken = make_card("Broken", [], failure_count=1, message="Refused.")

@@ -142,6 +142,7 @@ def test_everybody_reads_it_in_their_own_language_and_on_their_own_clock():
     french = make_channel(language="fr")
     contact = make_contact(name="Ada", language="en", time_zone="America/New_York")
     make_address(contact=contact, value="ada@example.org")
+    make_point(make_kpi(), MORNING - DAY, 5, computed_at=MORNING - HOUR)
     make_plan(french, contacts=[contact])
 
     assert send_due(now=MORNING) == 2
@@ -153,6 +154,9 @@ def test_everybody_reads_it_in_their_own_language_and_on_their_own_clock():
     assert to_person.receiver == "Ada (ada@example.org)"
     assert to_person.message["language"] == "en"
     assert "No incident since 26 Nov, 03:00." in to_person.message["text"]
+    # No word of the one language gets into the other.
+    assert "jeudi 26 nov." in str(to_channel.message["sections"])
+    assert "Thu 26 Nov" in str(to_person.message["sections"])
 
 
 def test_whom_nothing_reaches_gets_nothing_and_the_day_is_noted_all_the_same():
