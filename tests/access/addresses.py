@@ -32,7 +32,7 @@ from incidents.models import (
     SwapRequest,
     Team,
 )
-from kpis.models import DataSource, DigestPlan, Kpi
+from kpis.models import DataSource, DigestPlan, Kpi, KpiRun
 from monitors.models import (
     Drill,
     DrillPlan,
@@ -351,6 +351,14 @@ DECLARED: dict[str, Asks] = {
     "api/v1/priority-rules/<number:id>/": api(
         "incidents.view_priorityrule", on=PriorityRule
     ),
+    **_api_of(Kpi, "kpis"),
+    "api/v1/kpis/<number:id>/run/": act("kpis.run_kpi", on=Kpi),
+    "api/v1/kpis/<number:id>/backfill/": act("kpis.backfill_kpi", on=Kpi),
+    "api/v1/kpis/<number:id>/points/": api("kpis.view_kpi", "kpis.enter_value", on=Kpi),
+    "api/v1/kpi-runs/": api("kpis.view_kpirun"),
+    "api/v1/kpi-runs/<number:id>/": api("kpis.view_kpirun", on=KpiRun),
+    "api/v1/data-sources/": api("kpis.view_datasource"),
+    "api/v1/data-sources/<number:id>/": api("kpis.view_datasource", on=DataSource),
     **_api_of(Contact, "contacts"),
     **_api_of(Channel, "channels"),
     "first-steps/": page(FIRST_STEPS),

@@ -40,6 +40,7 @@ from tests.factories import (
 )
 from tests.history import make_ledger, make_results
 from tests.incidents.oncall.making import make_override, make_schedule
+from tests.kpis.making import make_kpi, make_point, make_source
 
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "4"))
 STEPS = 6
@@ -103,6 +104,9 @@ def described(
     record_samples(
         samples=[NewSample(name="cpu", value=1.0, at=now, source="test")], now=now
     )
+    # Of the kinds that ask nobody else.
+    make_point(make_kpi(), now - timedelta(days=1), 5)
+    make_kpi(source=make_source(kind="portal"), measure="incident_count", grain="week")
     headers = {
         "Authorization": f"Bearer {make_key()[1].text}",
         # The WSGI client unpacks nothing.

@@ -15,6 +15,7 @@ from django.utils import timezone
 from incidents import intake
 from tests.api.asking import make_key
 from tests.factories import make_monitor, make_priority_rules, make_service
+from tests.kpis.making import make_kpi
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 
@@ -45,6 +46,7 @@ def test_every_example_answers_as_it_says(live_server: Any):
         now=now,
         started_at=now,
     )
+    make_kpi()
     environment = {
         "PATH": os.environ["PATH"],
         "PORTAL": f"{live_server.url}/api/v1",
