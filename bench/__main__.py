@@ -13,6 +13,7 @@ from bench import (
     escalation,
     grouping,
     heartbeats,
+    kpi_backfill,
     kpi_pages,
     outbox,
     pages,
@@ -37,6 +38,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
     "api": api.api,
     "kpi-pages": kpi_pages.kpi_pages,
     "digest": digest.digest,
+    "kpi-backfill": kpi_backfill.kpi_backfill,
     "idle": probing.idle,
     "sustained": probing.sustained,
 }

