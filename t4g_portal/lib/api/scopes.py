@@ -18,7 +18,6 @@ FAMILIES: Mapping[str, Any] = {
     "series": gettext_lazy("Series and samples"),
     "incidents": gettext_lazy("Incidents and priority rules"),
     "drills": gettext_lazy("Drills"),
-    "kpis": gettext_lazy("KPIs and their sources"),
     "on_call": gettext_lazy("On-call schedules"),
     "kpis": gettext_lazy("KPIs and data sources"),
     "notifications": gettext_lazy("Contacts and channels"),
