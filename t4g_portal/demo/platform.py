@@ -18,10 +18,11 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from t4g_portal.demo import certificates, inbox, parts
+from t4g_portal.demo import certificates, figures, inbox, parts
 from t4g_portal.demo.marking import Ports, folder, read_ports
 
 HOST = "127.0.0.1"
@@ -32,6 +33,7 @@ _LOOK_S = 0.3
 _PING_EVERY_S = 5.0
 _MAX_BODY = 1_000_000
 
+_FIGURES = "/api/metrics/business"
 _PATHS = {
     "/shop": "shop",
     "/api/health": "api",
@@ -116,7 +118,12 @@ class Platform:
             timeout = 10
 
             def do_GET(self) -> None:
-                part = _PATHS.get(self.path.partition("?")[0])
+                path = self.path.partition("?")[0]
+                if path == _FIGURES:
+                    body = json.dumps(figures.at(datetime.now(UTC))).encode()
+                    self._answer(200, "application/json", body)
+                    return
+                part = _PATHS.get(path)
                 if part is None:
                     self._answer(404, "text/plain", b"not here\n")
                     return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,8 +14,9 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from incidents.models import Incident
+from kpis.models import Backfill, Kpi
 from monitors.models import HourlyRollup, Monitor, StatusInterval
-from t4g_portal.demo import filling, inbox, marking, parts
+from t4g_portal.demo import figures, filling, inbox, marking, parts
 from t4g_portal.demo.banner import DemoBanner
 from t4g_portal.lib.models import SeededKey
 from tests.factories import make_user
@@ -147,6 +150,35 @@ class TestFilling:
         starts = StatusInterval.objects.order_by("started_at")
         assert (timezone.now() - starts[0].started_at).days == 90
         assert User.objects.get(username="demo").check_password(filling.password())
+
+    def test_a_year_of_figures_is_made_up(self, demo):
+        now = timezone.now()
+        filling.fill(now=now)
+
+        for slug in (
+            "active-users",
+            "lightning-transactions",
+            "mentoring-sessions",
+            "tokens-distributed",
+        ):
+            kpi = Kpi.objects.get(slug=slug)
+            assert kpi.points.filter(is_complete=True).count() >= 365
+            assert kpi.targets.count() >= 11
+            newest = kpi.points.latest("start")
+            assert newest.value == figures.at(newest.end)[kpi.json_path]
+            assert newest.end > now - timedelta(days=1, hours=1)
+        assert Backfill.objects.filter(status="queued").count() == 2
+
+    def test_figures_grow_without_a_jump(self):
+        at = timezone.now()
+
+        found = [figures.at(at + timedelta(minutes=n)) for n in range(0, 3000, 10)]
+
+        for name in found[0]:
+            values = [one[name] for one in found]
+            assert min(values) > 0
+            steps = [abs(a - b) / a for a, b in itertools.pairwise(values)]
+            assert max(steps) < 0.1
 
     def test_each_part_has_its_monitor(self, demo):
         filling.fill(now=timezone.now())
