@@ -52,6 +52,12 @@ class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
         model = KpiTarget
         fields = "__all__"  # noqa: DJ007 the admin names them
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.initial.get("value") is not None:
+            # Without the zeros that the column keeps.
+            self.initial["value"] = f"{self.initial['value'].normalize():f}"
+
     def clean_month(self) -> date:
         """Take any day of the month for its first."""
         month: date = self.cleaned_data["month"]

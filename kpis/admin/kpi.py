@@ -39,6 +39,8 @@ from t4g_portal.lib.retelling import retold
 from t4g_portal.lib.templatetags.portal import ago
 
 _BACKFILLS = 5
+# How many lines the long fields show.
+_ROWS = {"description": 2, "sql": 7}
 
 
 class TargetInline(TabularInline):  # type: ignore[misc]
@@ -46,6 +48,8 @@ class TargetInline(TabularInline):  # type: ignore[misc]
     form = TargetForm
     extra = 0
     ordering = ["month"]
+    # The row says it all.
+    hide_title = True
 
 
 @admin.register(Kpi)
@@ -91,8 +95,8 @@ class KpiAdmin(ManyAdmin):
                 ]
             },
         ),
-        (_("Value"), {"fields": [("unit", "decimals", "direction")]}),
-        (_("Period"), {"fields": [("grain", "window", "time_zone")]}),
+        (_("Value"), {"fields": [("unit", "decimals"), "direction"]}),
+        (_("Period"), {"fields": [("grain", "window"), "time_zone"]}),
         (
             _("Calculation"),
             {"fields": ["source", "sql", "json_path", ("measure", "measure_target")]},
@@ -101,7 +105,8 @@ class KpiAdmin(ManyAdmin):
             _("Collection"),
             {
                 "fields": [
-                    ("interval_s", "lateness_s", "recompute_count"),
+                    ("interval_s", "lateness_s"),
+                    "recompute_count",
                     ("stale_after_s", "overdue_after_s"),
                     "service",
                 ]
@@ -124,6 +129,14 @@ class KpiAdmin(ManyAdmin):
         if lookup.partition("__")[0] in ASKED:
             return False
         return super().lookup_allowed(lookup, value, request)
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name in _ROWS and field is not None:
+            field.widget.attrs["rows"] = _ROWS[db_field.name]
+        if db_field.name == "sql" and field is not None:
+            field.widget.attrs |= {"spellcheck": "false", "data-code": ""}
+        return field
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)

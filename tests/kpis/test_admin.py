@@ -302,3 +302,12 @@ def test_the_list_asks_a_fixed_number_of_questions(django_assert_max_num_queries
 
     with django_assert_max_num_queries(16):
         assert client.get(url).status_code == 200
+
+
+def test_a_target_is_shown_without_the_zeros_that_the_column_keeps():
+    kpi = make_kpi()
+    kpi.targets.create(month="2026-02-01", value="1200.5")
+
+    page = client_of(role=OPS).get(url_of(kpi))
+
+    assert b'value="1200.5"' in page.content
