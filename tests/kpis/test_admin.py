@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -306,7 +306,7 @@ def test_the_list_asks_a_fixed_number_of_questions(django_assert_max_num_queries
 
 def test_a_target_is_shown_without_the_zeros_that_the_column_keeps():
     kpi = make_kpi()
-    kpi.targets.create(month="2026-02-01", value="1200.5")
+    kpi.targets.create(month=date(2026, 2, 1), value="1200.5")
 
     page = client_of(role=OPS).get(url_of(kpi))
 

@@ -260,8 +260,14 @@ def test_a_source_of_the_present_has_no_past(backend, kind):
         start(kpi)
 
 
-@pytest.mark.parametrize(("days", "why"), [(0, "no whole period"), (400_000, "more")])
-def test_a_stretch_without_a_period_or_with_too_many_is_refused(kpi, days, why):
+@pytest.mark.parametrize(
+    ("days", "why"),
+    [(0, "no whole period"), (30, "more than 10"), (400_000, "too long ago")],
+)
+def test_a_stretch_without_a_period_or_with_too_many_is_refused(
+    kpi, days, why, monkeypatch
+):
+    monkeypatch.setattr(services, "MAX_BACKFILL", 10)
     with pytest.raises(UnableToAct, match=why):
         services.start_backfill(
             kpi=kpi,
