@@ -12,7 +12,7 @@ import pytest
 from django.db import connections
 
 from incidents.models import Alert
-from kpis import collecting, leasing, versions
+from kpis import collecting, leasing, storing, versions
 from kpis.models import (
     DataSource,
     DataSourceState,
@@ -24,9 +24,11 @@ from kpis.models import (
 )
 from kpis.reading import Reason
 from monitors.models import Sample, Series
-from tests.factories import make_service, make_user
+from monitors.thresholds.rounds import judge_all
+from tests.factories import make_priority_rules, make_service, make_user
 from tests.kpis.backends import Backend, make_sql_kpi
 from tests.kpis.making import make_kpi, make_source
+from tests.monitors.judged import make_threshold
 
 PARIS = ZoneInfo("Europe/Paris")
 NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
@@ -452,6 +454,34 @@ class TestSeries:
 
         assert [one.value for one in Sample.objects.all()] == [1.0]
         assert KpiPoint.objects.filter(value=5).count() == 2
+
+
+class TestThresholds:
+    def test_a_threshold_judges_a_kpi_as_any_series(self, backend):
+        kpi = make_sql_kpi(slug="active-users", recompute_count=1)
+        make_priority_rules()
+        make_threshold(
+            "series",
+            series_name=storing.series_name(kpi),
+            service=make_service(),
+            comparison="below",
+            critical_bound=100,
+            critical_priority="p2",
+            window_s=0,
+        )
+        backend.otherwise = 120
+        collect()
+        judge_all(now=NOW)
+        assert not Alert.objects.exists()
+
+        # The day after, the value of the 10th is read nine hours late.
+        backend.otherwise = 80
+        later = NOW + timedelta(days=1)
+        collect(later)
+        judge_all(now=later)
+
+        alert = Alert.objects.get()
+        assert (alert.priority, alert.status) == ("p2", "firing")
 
 
 class TestLeases:
