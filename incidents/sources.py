@@ -15,16 +15,22 @@ Names = Callable[[Collection[int]], Mapping[int, str]]
 
 _names: dict[str, Names] = {}
 _anchors: dict[str, str] = {}
+_pages: dict[str, str] = {}
 
 
-def register(*, kind: str, names: Names, rules_anchor: str = "") -> None:
+def register(
+    *, kind: str, names: Names, page: str = "", rules_anchor: str = ""
+) -> None:
     """Say how the sources of a kind are called.
 
-    `names` takes numbers and answers those it knows, in one query. `rules_anchor`: where
-    on a source's page its thresholds stand.
+    `names` takes numbers and answers those it knows, in one query. `page`: the URL name
+    of a source's page, which takes its number; `<kind>s:detail` unless given.
+    `rules_anchor`: where on that page its thresholds stand.
     """
     _names[kind] = names
     _anchors[kind] = rules_anchor
+    if page:
+        _pages[kind] = page
 
 
 def names_of(sources: Collection[str]) -> dict[str, str]:
@@ -47,13 +53,13 @@ def names_of(sources: Collection[str]) -> dict[str, str]:
 def url_of(source: str) -> str:
     """Return the page of a source: `monitor:12` is at `monitors:detail`.
 
-    Each kind of source names its page so; empty when there is none.
+    Unless its kind names another; empty when there is none.
     """
     kind, number = _parts(source)
     if number is None:
         return ""
     try:
-        return reverse(f"{kind}s:detail", args=[number])
+        return reverse(_pages.get(kind, f"{kind}s:detail"), args=[number])
     except NoReverseMatch:
         return ""
 

@@ -15,6 +15,7 @@ class KpisConfig(AppConfig):
 
         sources.register(
             kind="kpi",
+            page="admin:kpis_kpi_change",
             names=lambda numbers: dict(
                 Kpi.objects.filter(pk__in=numbers).values_list("pk", "name")
             ),

@@ -41,3 +41,9 @@ def test_monitors_are_named_in_one_query_and_those_that_are_gone_left_out(
 
 def test_thresholds_of_a_monitor_stand_on_its_page():
     assert sources.rules_url_of("monitor:12") == "/monitors/12/#thresholds"
+
+
+def test_a_kind_may_name_another_page():
+    assert sources.url_of("schedule:3") == "/admin/incidents/schedule/3/change/"
+    assert sources.url_of("kpi:7") == "/admin/kpis/kpi/7/change/"
+    assert sources.rules_url_of("kpi:7") == ""
