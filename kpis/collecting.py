@@ -111,10 +111,11 @@ def collect_here(*, now: datetime) -> int:
 
 
 def prepare(*, now: datetime) -> None:
-    """Give new KPIs and sources their states, and end alerts that nobody will end."""
+    """Do what no source is asked for: states of what is new, ends of what is over."""
     leasing.ensure_states()
     with connection.cursor() as cursor:
         cursor.execute(_ENSURE, [now])
+    storing.settle_entered(now=now)
     alarms.end_orphans(now=now)
 
 

@@ -14,6 +14,7 @@ from unfold.widgets import (
 
 from kpis import validation
 from kpis.models import DataSource
+from kpis.sources import registry
 
 # What each kind is asked for, beside its name and whether it is enabled.
 FIELDS_OF: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -26,7 +27,7 @@ FIELDS_OF: dict[str, tuple[tuple[str, ...], ...]] = {
         ("timeout_s", "may_use_private_targets"),
     ),
     "portal": (("timeout_s",),),
-    "manual": (),
+    registry.MANUAL: (),
 }
 _EXAMPLES = {
     "postgres": "postgresql://t4g_kpi@db.example.org:5432/app",

@@ -1,8 +1,8 @@
-"""What people type in about a KPI: its definition, a value, a stretch of its past."""
+"""What people type in about a KPI in the admin: its definition, a stretch of its past."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,8 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from kpis import validation
 from kpis.models import Kpi, KpiTarget
-from kpis.models.kpi import CALCULATED, VALUE_DIGITS
-from kpis.reading import VALUE_DECIMALS
+from kpis.models.kpi import CALCULATED
 from t4g_portal.lib.zones import YEARS
 
 MAX_AGE_DAYS = 366 * 20
@@ -66,29 +65,8 @@ class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
         return month.replace(day=1)
 
 
-class _OfPeriods(forms.Form):
-    """A form whose days are those of a KPI's zone."""
-
-    def __init__(self, *args: Any, kpi: Kpi, now: datetime, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.kpi = kpi
-        self.now = now
-        self.zone = ZoneInfo(kpi.time_zone)
-
-    def day(self, name: str) -> date:
-        """Return a day that was typed, within the years that a zone knows."""
-        day: date = self.cleaned_data[name]
-        if day.year not in YEARS:
-            raise forms.ValidationError(_("Enter a day between 1970 and 2200."))
-        return day
-
-    def begin(self, day: date, hour: int = 0) -> datetime:
-        """Return when a day, or an hour of it, begins."""
-        return datetime.combine(day, time(hour), tzinfo=self.zone).astimezone(UTC)
-
-
-class BackfillForm(_OfPeriods):
-    """From which day to which day the past is read, both included."""
+class BackfillForm(forms.Form):
+    """From which day to which day of a KPI's zone the past is read, both included."""
 
     since = forms.DateField(
         label=_("From"), widget=forms.DateInput({"type": "date", "class": "ops-field"})
@@ -97,54 +75,31 @@ class BackfillForm(_OfPeriods):
         label=_("To"), widget=forms.DateInput({"type": "date", "class": "ops-field"})
     )
 
+    def __init__(self, *args: Any, kpi: Kpi, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._zone = ZoneInfo(kpi.time_zone)
+
     def clean_since(self) -> date:
         """Refuse what no business remembers."""
-        since = self.day("since")
+        since = self._day("since")
         if (timezone.localdate() - since).days > MAX_AGE_DAYS:
             raise forms.ValidationError(_("Go back 20 years at most."))
         return since
 
     def clean_until(self) -> date:
         """Refuse years that no clock knows."""
-        return self.day("until")
+        return self._day("until")
 
     def bounds(self) -> tuple[datetime, datetime]:
         """Return the stretch as moments, half-open."""
-        until = date.fromordinal(self.cleaned_data["until"].toordinal() + 1)
-        return self.begin(self.cleaned_data["since"]), self.begin(until)
+        until = self.cleaned_data["until"] + timedelta(days=1)
+        return self._begin(self.cleaned_data["since"]), self._begin(until)
 
+    def _day(self, name: str) -> date:
+        day: date = self.cleaned_data[name]
+        if day.year not in YEARS:
+            raise forms.ValidationError(_("Enter a day between 1970 and 2200."))
+        return day
 
-class EnterForm(_OfPeriods):
-    """The value of a period."""
-
-    day_of_period = forms.DateField(
-        label=_("A day of the period"),
-        widget=forms.DateInput({"type": "date", "class": "ops-field"}),
-    )
-    hour = forms.TypedChoiceField(
-        label=_("Hour"),
-        choices=[(str(hour), f"{hour:02}:00") for hour in range(24)],
-        coerce=int,
-        widget=forms.Select({"class": "ops-field"}),
-    )
-    value = forms.DecimalField(
-        label=_("Value"),
-        max_digits=VALUE_DIGITS,
-        decimal_places=VALUE_DECIMALS,
-        widget=forms.NumberInput({"class": "ops-field", "step": "any"}),
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.kpi.grain != Kpi.Grain.HOUR:
-            del self.fields["hour"]
-
-    def clean_day_of_period(self) -> date:
-        """Refuse years that no clock knows."""
-        return self.day("day_of_period")
-
-    def start(self) -> datetime:
-        """Return a moment of the period."""
-        return self.begin(
-            self.cleaned_data["day_of_period"], self.cleaned_data.get("hour", 0)
-        )
+    def _begin(self, day: date) -> datetime:
+        return datetime.combine(day, time(), tzinfo=self._zone).astimezone(UTC)

@@ -132,7 +132,7 @@ def _rules(kpi: Kpi) -> Rules:
         shape=queries.definition(kpi).shape,
         direction=kpi.direction,
         source=kpi.source.name,
-        is_manual=kpi.source.kind == queries.MANUAL,
+        is_manual=kpi.source.is_manual,
         interval_s=kpi.interval_s,
         lateness_s=kpi.lateness_s,
         recompute_count=kpi.recompute_count,

@@ -1,4 +1,4 @@
-"""What people write on the page of a KPI: notes, and values that nobody can read."""
+"""What people write beside a KPI: notes, and values that nobody can read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from kpis import buckets
 from kpis.buckets import HOUR, Shape
-from kpis.models import KpiNote
+from kpis.models import Kpi, KpiNote
 from kpis.models.kpi import VALUE_DIGITS
 from kpis.reading import VALUE_DECIMALS
 from t4g_portal.lib.zones import YEARS
@@ -90,11 +90,10 @@ class ValueForm(forms.Form):
         },
     )
 
-    def __init__(
-        self, *args: Any, shape: Shape, lateness_s: int, now: datetime, **kwargs: Any
-    ) -> None:
-        self._zone = ZoneInfo(shape.zone)
-        due = buckets.last_complete(shape, now, timedelta(seconds=lateness_s))
+    def __init__(self, *args: Any, kpi: Kpi, now: datetime, **kwargs: Any) -> None:
+        self._zone = ZoneInfo(kpi.time_zone)
+        shape = Shape(kpi.grain, kpi.window, kpi.time_zone)
+        due = buckets.last_complete(shape, now, timedelta(seconds=kpi.lateness_s))
         wall = due.start.astimezone(self._zone).replace(tzinfo=None)
         is_hourly = shape.grain == HOUR
         form = "%Y-%m-%dT%H:%M" if is_hourly else "%Y-%m-%d"

@@ -28,13 +28,10 @@ from kpis.showing.standing import Collected
 from monitors.models import Threshold, ThresholdState
 from monitors.thresholds.sentences import threshold_sentence
 
-# The series of a KPI, which thresholds judge, is called so.
-SERIES = "kpi:"
 RUN_COUNT = 20
 # The last complete period and those before it, the one that runs, and one that is over
 # but may still get late data.
 _RECENT_COUNT = showing.SPARK_COUNT + 2
-MANUAL = "manual"
 _LEVELS = {"ok": 0, "warning": 1, "critical": 2}
 
 Targets = list[tuple[date, Decimal]]
@@ -230,7 +227,7 @@ def _collected(kpi: Kpi) -> Collected:
     state: KpiState | None = getattr(kpi, "state", None)
     return Collected(
         is_on=kpi.is_enabled and kpi.source.is_enabled,
-        is_manual=kpi.source.kind == MANUAL,
+        is_manual=kpi.source.is_manual,
         has_value=False,
         last_ok_at=state.last_ok_at if state else None,
         missing_since=None,
@@ -294,13 +291,14 @@ def _targets(kpi_ids: Iterable[int]) -> Mapping[int, Targets]:
 
 def _alarms(kpis: Sequence[Kpi]) -> dict[str, str]:
     """Return the worst level of what fires, by slug."""
+    slugs = {kpi.series_name: kpi.slug for kpi in kpis}
     firing = ThresholdState.objects.filter(
-        series__name__in=[SERIES + kpi.slug for kpi in kpis],
+        series__name__in=slugs,
         threshold__is_enabled=True,
     ).exclude(level=ThresholdState.Level.OK)
     found: dict[str, str] = {}
     for name, level in firing.values_list("series__name", "level"):
-        slug = name.removeprefix(SERIES)
+        slug = slugs[name]
         found[slug] = max(
             found.get(slug, ""), level, key=lambda one: _LEVELS.get(one, -1)
         )
@@ -313,7 +311,7 @@ def _versions(kpi: Kpi) -> QuerySet[KpiVersion]:
 
 
 def _thresholds(kpi: Kpi) -> list[ThresholdLine]:
-    name = SERIES + kpi.slug
+    name = kpi.series_name
     rows = (
         Threshold.objects.filter(series_name=name, is_enabled=True)
         .select_related("service", "monitor")

@@ -61,7 +61,7 @@ def run_now(*, kpi: Kpi, user: User, now: datetime) -> KpiRun:
 
     A failure of the source is the run's outcome, no error. Raises UnableToAct.
     """
-    if kpi.source.kind == "manual":
+    if kpi.source.is_manual:
         raise UnableToAct(_("Its values are entered by hand. Enter one instead."))
     if not kpi.source.is_enabled:
         raise UnableToAct(_("Its data source is switched off. Enable it first."))
@@ -78,7 +78,7 @@ def test(*, kpi_values: Mapping[str, Any], user: User, now: datetime) -> Tested:
     Outside a transaction. Raises UnableToAct.
     """
     source: DataSource = kpi_values["source"]
-    if source.kind == "manual":
+    if source.is_manual:
         raise UnableToAct(_("Its values are entered by hand: there is nothing to ask."))
     draft = Kpi(
         **{
@@ -131,7 +131,7 @@ def enter_value(
 
     Raises UnableToAct for a KPI that is collected, and for a period that has not begun.
     """
-    if kpi.source.kind != "manual":
+    if not kpi.source.is_manual:
         raise UnableToAct(_("Its values are collected. Nobody enters them by hand."))
     if start > now:
         raise UnableToAct(_("That period has not begun yet. Choose an earlier one."))

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 
 from incidents import people
@@ -22,6 +22,7 @@ from kpis import buckets
 from kpis.buckets import LONGEST_S, Bucket
 from kpis.models import DataSourceState, Kpi, KpiPoint, KpiRun, KpiVersion
 from kpis.reading import Reading, Reason, UnableToRead
+from kpis.sources import registry
 from monitors import series
 
 # Nothing is wrong: the period simply has no value.
@@ -192,6 +193,28 @@ def settle_snapshots(*, kpi: Kpi, version: KpiVersion, now: datetime) -> None:
     )
 
 
+def settle_entered(*, now: datetime) -> None:
+    """Call periods complete that are over and whose value was entered while they ran.
+
+    One query when there is none.
+    """
+    ended = KpiPoint.objects.filter(
+        kpi__source__kind=registry.MANUAL, is_complete=False, end__lte=now
+    )
+    if not ended.exists():
+        return
+    with transaction.atomic():
+        # Locked, so that nobody enters another value between reading and telling it.
+        points = list(
+            ended.select_related("kpi").order_by("pk").select_for_update(of=["self"])
+        )
+        KpiPoint.objects.filter(pk__in=[one.pk for one in points]).update(
+            is_complete=True
+        )
+        for point in points:
+            record_series(kpi=point.kpi, values=[(point.end, point.value)], now=now)
+
+
 def record_series(
     *, kpi: Kpi, values: Iterable[tuple[datetime, Decimal]], now: datetime
 ) -> None:
@@ -204,7 +227,7 @@ def record_series(
     series.record_samples(
         samples=[
             series.NewSample(
-                name=series_name(kpi),
+                name=kpi.series_name,
                 value=float(value),
                 at=at,
                 source=SOURCE,
@@ -216,11 +239,6 @@ def record_series(
         ],
         now=now,
     )
-
-
-def series_name(kpi: Kpi) -> str:
-    """Return the name of the series that a KPI is."""
-    return f"kpi:{kpi.slug}"
 
 
 def note_source(*, source_id: int, answers: Answers, now: datetime) -> None:

@@ -10,7 +10,7 @@ from csp.decorators import csp
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import get_language, ngettext
@@ -161,7 +161,7 @@ def value(request: HttpRequest, slug: str) -> HttpResponse:
     """Keep a value that somebody enters; one that is there is replaced."""
     now = timezone.now()
     kpi = _kpi(slug)
-    form = _value_form(kpi, now, request.POST)
+    form = ValueForm(request.POST, kpi=kpi, now=now)
     if form.is_valid():
         try:
             services.enter_value(
@@ -232,18 +232,9 @@ def _kpi_page(
         "record_url": f"?{asked.urlencode()}&live=record",
         "note_form": note_form or NoteForm(now=now),
         "value_form": value_form
-        or (_value_form(kpi, now) if kpi.source.kind == queries.MANUAL else None),
+        or (ValueForm(kpi=kpi, now=now) if kpi.source.is_manual else None),
     }
     return render_page(request, "kpis/kpi.html", context, title=kpi.name)
-
-
-def _value_form(kpi: Kpi, now: datetime, data: QueryDict | None = None) -> ValueForm:
-    return ValueForm(
-        data,
-        shape=queries.definition(kpi).shape,
-        lateness_s=kpi.lateness_s,
-        now=now,
-    )
 
 
 def _kpi(slug: str) -> Kpi:

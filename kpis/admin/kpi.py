@@ -19,16 +19,19 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_POST
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
 from kpis import asking, services, validation
-from kpis.kpi_forms import BackfillForm, EnterForm, KpiForm, TargetForm
+from kpis.kpi_forms import BackfillForm, KpiForm, TargetForm
 from kpis.models import DataSourceState, Kpi, KpiRun, KpiTarget
 from kpis.models.kpi import ASKED
+from kpis.page_forms import ValueForm
 from kpis.picking import numbers_in
 from kpis.services import Tested, UnableToAct
+from kpis.sources import registry
 from notifications.admin.parts import label
 from t4g_portal.lib.access import check
 from t4g_portal.lib.admin import ManyAdmin, PortalAdmin
@@ -283,7 +286,7 @@ class KpiAdmin(ManyAdmin):
         buttons: list[Any] = super().get_actions_detail(request, object_id)
         kind = Kpi.objects.filter(pk=object_id).values_list("source__kind", flat=True)
         found = kind.first() or ""
-        hidden = {"run"} if found == "manual" else {"enter"}
+        hidden = {"run"} if found == registry.MANUAL else {"enter"}
         if not asking.can_look_back(found):
             hidden.add("backfill")
         return [one for one in buttons if one.path not in hidden]
@@ -333,9 +336,7 @@ class KpiAdmin(ManyAdmin):
             if active is None or not services.cancel_backfill(backfill=active, now=now):
                 messages.warning(request, _("It had ended already."))
             return redirect("admin:kpis_kpi_read_past", kpi.pk)
-        form = BackfillForm(
-            request.POST if request.method == "POST" else None, kpi=kpi, now=now
-        )
+        form = BackfillForm(request.POST if request.method == "POST" else None, kpi=kpi)
         if request.method == "POST" and form.is_valid():
             since, until = form.bounds()
             try:
@@ -372,14 +373,14 @@ class KpiAdmin(ManyAdmin):
         """Take the value of a period from somebody who knows it."""
         kpi = cast("Kpi", self.get_object(request, unquote(object_id)))
         now = timezone.now()
-        form = EnterForm(
+        form = ValueForm(
             request.POST if request.method == "POST" else None, kpi=kpi, now=now
         )
         if request.method == "POST" and form.is_valid():
             try:
                 services.enter_value(
                     kpi=kpi,
-                    start=form.start(),
+                    start=form.cleaned_data["at"],
                     value=form.cleaned_data["value"],
                     user=_user(request),
                     now=now,
@@ -426,11 +427,12 @@ def _say(request: HttpRequest, run: KpiRun) -> None:
 
 def _said(tested: Tested, kpi: Kpi) -> dict[str, str]:
     zone = ZoneInfo(kpi.time_zone)
+    form = pgettext("date", "j M Y, H:i")
     value = tested.value
     return {
         "value": "" if value is None else number_format(value.normalize()),
-        "start": date_format(tested.bucket.looks_from.astimezone(zone), "j M Y H:i"),
-        "end": date_format(tested.bucket.end.astimezone(zone), "j M Y H:i"),
+        "start": date_format(tested.bucket.looks_from.astimezone(zone), form),
+        "end": date_format(tested.bucket.end.astimezone(zone), form),
         "took": number_format(round(tested.took_ms)),
     }
 

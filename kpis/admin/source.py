@@ -167,4 +167,4 @@ class DataSourceAdmin(ManyAdmin):
 
 def _kind(request: HttpRequest, obj: DataSource | None) -> str:
     kind = obj.kind if obj is not None else request.GET.get("kind", "")
-    return kind if kind in FIELDS_OF else "manual"
+    return kind if kind in FIELDS_OF else registry.MANUAL

@@ -246,6 +246,11 @@ class Kpi(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def series_name(self) -> str:
+        """The series of its complete periods, which thresholds judge."""
+        return f"kpi:{self.slug}"
+
 
 class KpiTarget(models.Model):
     """What a figure should reach from a month on, until a later row says otherwise."""

@@ -70,6 +70,11 @@ class DataSource(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_manual(self) -> bool:
+        """Whether people enter the values, and nobody reads them."""
+        return self.kind == registry.MANUAL
+
 
 class DataSourceState(models.Model):
     """What the engine last saw of a source: whether it is safe, and whether it answers."""

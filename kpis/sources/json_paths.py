@@ -89,7 +89,8 @@ def number_at(document: Any, path: str) -> Decimal:
     if found is None and not _is_there(document, path):
         raise UnableToRead(
             Reason.PATH_MISSING,
-            pgettext("stored", "The answer has nothing at %(path)s") % {"path": path},
+            pgettext("stored", "The answer has nothing at the KPI's path"),
+            detail=path,
         )
     return number_of(found)
 

@@ -41,11 +41,13 @@ class Kind:
     fields: tuple[str, ...]
 
 
+# The kind that nobody reads: people enter its values.
+MANUAL = "manual"
 KINDS: Mapping[str, Kind] = {
     "postgres": Kind(_("PostgreSQL, read-only"), postgres.read, True, ("sql",)),
     "http": Kind(_("JSON over HTTP"), http.read, False, ("json_path",)),
     "portal": Kind(_("This portal"), portal.read, True, ("measure", "measure_target")),
-    "manual": Kind(_("Entered by hand"), manual.read, False, ()),
+    MANUAL: Kind(_("Entered by hand"), manual.read, False, ()),
 }
 MAX_TABLES = 200
 

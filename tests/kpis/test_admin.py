@@ -259,7 +259,7 @@ class TestEntering:
         kpi = make_kpi(grain="month", source=make_source(kind="manual"))
 
         client_of(role=MANAGER).post(
-            url_of(kpi, "enter"), {"day_of_period": "2026-02-14", "value": "12.5"}
+            url_of(kpi, "enter"), {"at": "2026-02-14", "value": "12.5"}
         )
 
         point = KpiPoint.objects.get()
@@ -271,7 +271,7 @@ class TestEntering:
     )
     def test_what_makes_no_sense_is_refused(self, day, value):
         answer = client_of(role=MANAGER).post(
-            url_of(make_kpi(), "enter"), {"day_of_period": day, "value": value}
+            url_of(make_kpi(), "enter"), {"at": day, "value": value}
         )
 
         assert answer.status_code == 422

@@ -12,7 +12,7 @@ import pytest
 from django.db import connections
 
 from incidents.models import Alert
-from kpis import collecting, leasing, storing, versions
+from kpis import collecting, leasing, versions
 from kpis.models import (
     DataSource,
     DataSourceState,
@@ -462,7 +462,7 @@ class TestThresholds:
         make_priority_rules()
         make_threshold(
             "series",
-            series_name=storing.series_name(kpi),
+            series_name=kpi.series_name,
             service=make_service(),
             comparison="below",
             critical_bound=100,

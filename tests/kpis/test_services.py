@@ -140,6 +140,19 @@ class TestEnterValue:
     def test_the_present_period_is_not_over(self):
         assert not self.enter(make_kpi(), start=NOW).is_complete
 
+    def test_its_value_counts_once_the_period_is_over(self):
+        kpi = make_kpi()
+        point = self.enter(kpi, 5, start=NOW)
+        assert Sample.objects.count() == 0
+
+        collecting.collect_here(now=point.end - timedelta(seconds=1))
+        assert not KpiPoint.objects.get().is_complete
+
+        for _each in range(2):
+            collecting.collect_here(now=point.end)
+        assert KpiPoint.objects.get().is_complete
+        assert Sample.objects.get().value == 5
+
     def test_what_makes_no_sense_is_refused(self):
         with pytest.raises(UnableToAct, match="not begun"):
             self.enter(make_kpi(), start=NOW + timedelta(days=1))
