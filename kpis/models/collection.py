@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from kpis.models.kpi import VALUE_DIGITS, Kpi
 from kpis.reading import VALUE_DECIMALS
@@ -53,7 +54,7 @@ class KpiRun(models.Model):
     """One time that a source was asked, written when it is over."""
 
     class Trigger(models.TextChoices):
-        SCHEDULE = "schedule", _("Schedule")
+        SCHEDULE = "schedule", pgettext_lazy("why a KPI was read", "Schedule")
         HAND = "hand", _("By hand")
         TEST = "test", _("Test")
         BACKFILL = "backfill", _("Past periods")

@@ -27,6 +27,9 @@ class DemoBanner:
             return answer
         if not answer.get("Content-Type", "").startswith("text/html"):
             return answer
+        if answer.get("X-Frame-Options") == "SAMEORIGIN":
+            # It stands in a frame of a page that has the banner already.
+            return answer
         found = _BODY.search(answer.content)
         if found is not None:
             banner = render_to_string("demo/_banner.html", {"user": _user(request)})

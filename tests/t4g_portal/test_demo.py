@@ -121,6 +121,12 @@ class TestBanner:
         assert "Demo data" in text
         assert text.index('class="y">') < text.index("Demo data") < text.index("<p>")
 
+    def test_a_mail_in_a_frame_is_shown_as_it_is_sent(self):
+        framed = HttpResponse("<html><body><p>Hello</p>")
+        framed["X-Frame-Options"] = "SAMEORIGIN"
+
+        assert "Demo data" not in self.answer(framed).content.decode()
+
     @pytest.mark.parametrize(
         "response", [HttpResponse("<p>part</p>"), JsonResponse({"a": "<body>"})]
     )
