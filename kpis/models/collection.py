@@ -56,7 +56,7 @@ class KpiRun(models.Model):
     class Trigger(models.TextChoices):
         SCHEDULE = "schedule", pgettext_lazy("why a KPI was read", "Schedule")
         HAND = "hand", _("By hand")
-        TEST = "test", _("Test")
+        TEST = "test", pgettext_lazy("why a KPI was read", "Test")
         BACKFILL = "backfill", _("Past periods")
         MANUAL = "manual", _("Entered")
 
