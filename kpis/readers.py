@@ -44,7 +44,12 @@ class Readers:
         with self._lock:
             self._count += 1
         thread = threading.Thread(target=self._run, args=[work], daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            # The machine has no room for a thread; the place is for the next tick.
+            self._leave()
+            raise
         return thread
 
     def _run(self, work: Callable[[], object]) -> None:
@@ -55,8 +60,11 @@ class Readers:
             logger.exception("a reader of KPIs failed")
         finally:
             connections.close_all()
-            with self._lock:
-                self._count -= 1
+            self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._count -= 1
 
 
 def clock_from(now: datetime) -> Clock:
