@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import timedelta
 from types import FrameType
 from typing import Any, cast
 
@@ -14,16 +13,28 @@ from django.conf import settings
 
 from t4g_portal.celery import app
 
+# Touched every three minutes.
+ALIVE_FILE = "beat-alive"
+# Longer than any entry's interval.
+_LONG_AGO = timedelta(days=1)
 
-class TickScheduler(beat.PersistentScheduler):
+
+class TickScheduler(beat.Scheduler):
     """Sleeps until an entry is due, and ends at any moment.
 
+    Nothing is kept from one start to the next: what is due stands in the database, so
+    every entry is sent at the start, and two beats share no file that one could break.
     Celery wakes up 10 ms early and then spins until it is time, which costs one
     percent of a core when something is due every second.
     """
 
     _is_stopping = False
-    _is_on_file = False
+
+    def setup_schedule(self) -> None:
+        """Have every entry due at once: an hourly one may not wait for a quiet hour."""
+        super().setup_schedule()
+        for entry in self.schedule.values():
+            entry.last_run_at = entry.default_now() - _LONG_AGO
 
     def adjust(self, n: float, drift: float = 0.0) -> float:
         """Return the seconds to sleep, with nothing taken off."""
@@ -33,42 +44,22 @@ class TickScheduler(beat.PersistentScheduler):
         """End now, be it sleeping, sending or waiting for the broker.
 
         For a signal's handler, so nothing is closed here: what it interrupts may be
-        using it. The file of the schedule is written to its end first.
+        using it.
         """
         if self._is_stopping:
             return
         self._is_stopping = True
-        if not self._is_on_file:
-            raise SystemExit
+        raise SystemExit
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Send the next entry, unless asked to end while nothing could be let go."""
+        """Send the next entry, unless the request to end was lost in what it broke off."""
         if self._is_stopping:
             raise SystemExit
         return float(super().tick(*args, **kwargs))
 
-    def setup_schedule(self) -> None:
-        """Read the file."""
-        with self._on_file():
-            super().setup_schedule()
-
     def sync(self) -> None:
-        """Write the file."""
-        with self._on_file():
-            super().sync()
-
-    def close(self) -> None:
-        """Write the file and let go of it and of the broker."""
-        with self._on_file():
-            super().close()
-
-    @contextmanager
-    def _on_file(self) -> Iterator[None]:
-        was_on_file, self._is_on_file = self._is_on_file, True
-        try:
-            yield
-        finally:
-            self._is_on_file = was_on_file
+        """Leave a sign of life, which a container's health check looks at."""
+        (settings.DATA_DIR / ALIVE_FILE).touch()
 
 
 class TickBeat(Beat):
@@ -95,7 +86,7 @@ class TickBeat(Beat):
 
 def main() -> None:
     """Send ticks until SIGTERM."""
-    # Its schedule file stands there.
+    # Its sign of life stands there.
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     scheduler = f"t4g_portal.beat:{TickScheduler.__name__}"
     TickBeat(app=app, scheduler_cls=scheduler, loglevel="WARNING", quiet=True).run()

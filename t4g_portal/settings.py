@@ -215,7 +215,6 @@ CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
 # Celery would close the connection around each task, whatever CONN_MAX_AGE says; the
 # loops look after theirs themselves.
 CELERY_DB_REUSE_MAX = 1_000_000
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
