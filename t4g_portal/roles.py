@@ -101,6 +101,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "kpis.digestplan":                ("vacd",  "v",     "v",     "v"),
     "kpis.digestdelivery":            ("v",     "v",     "v",     "v"),
     "cellar.loopcycle":               ("v",     "v",     "",      "v"),
+    "cellar.auditentry":              ("v",     "",      "",      "v"),
     "auditlog.logentry":              ("v",     "v",     "",      "v"),
     "cellar.apikey":                  ("vacd",  "vacd",  "vacd",  "v"),
     "cellar.apikeyuse":               ("v",     "v",     "v",     "v"),

@@ -102,6 +102,23 @@ def now() -> datetime:
     return datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Let the test database alone be flushed: tables that refuse TRUNCATE allow it here.
+
+    The portal has no switch for it, so no `manage.py flush` empties what is append-only.
+    """
+    from django.db import connection
+
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', tgrelid::regclass, tgname)"
+            " FROM pg_trigger WHERE tgname LIKE '%\\_no\\_truncate'"
+        )
+        for (statement,) in cursor.fetchall():
+            cursor.execute(statement)
+
+
 @pytest.fixture(autouse=True)
 def _empty_partitions(request: pytest.FixtureRequest) -> Iterator[None]:
     """Empty the raw tables that Django's flush passes over: it doesn't manage them."""

@@ -10,6 +10,20 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from t4g_portal.lib.audit.models import AuditEntry, AuditHead
+
+# Django finds the tables of an app in this module.
+__all__ = [
+    "ApiKey",
+    "ApiKeyUse",
+    "AuditEntry",
+    "AuditHead",
+    "FirstRun",
+    "IdempotentAnswer",
+    "LoopCycle",
+    "SeededKey",
+]
+
 
 class LoopCycle(models.Model):
     """When a timed loop last came round; `/ready` and the auditor read it."""
