@@ -185,3 +185,23 @@ class IdempotentAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.owner_id} {self.key}"
+
+
+class AttemptCounter(models.Model):
+    """How often a device, an account or an address has tried a secret; engine-owned.
+
+    `t4g_portal.lib.guessing` writes it; the keys tell no name and no address.
+    """
+
+    key = models.CharField(primary_key=True, max_length=60)
+    count = models.PositiveIntegerField()
+    last_at = models.DateTimeField(db_index=True)
+    # No attempt is looked at before.
+    open_at = models.DateTimeField()
+
+    class Meta:
+        # It began as the sign-ins' own, in another room.
+        db_table = "t4g_portal_signincounter"
+
+    def __str__(self) -> str:
+        return self.key

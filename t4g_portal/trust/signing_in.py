@@ -20,7 +20,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
+from t4g_portal.lib import reauthentication
 from t4g_portal.lib.client_address import client_address, client_network
+from t4g_portal.lib.guessing import UnableToTry
 from t4g_portal.trust import throttle
 from t4g_portal.trust.login_form import LoginForm
 
@@ -56,7 +58,7 @@ def login(request: HttpRequest) -> HttpResponse:
             network=client_network(request),
             now=now,
         )
-    except throttle.UnableToTry as refusal:
+    except UnableToTry as refusal:
         logger.warning("sign-in refused", wait_s=refusal.wait_s, **words)
         return _refuse(request, username=username, wait_s=refusal.wait_s)
     words["device"] = "known" if attempt.is_known_device else "new"
@@ -66,6 +68,7 @@ def login(request: HttpRequest) -> HttpResponse:
         return response
     logger.info("signed in", user_id=request.user.pk, **words)
     attempt.succeeded(now=now)
+    reauthentication.note_sign_in(request, now)
     _remember(response, devices, attempt.account)
     _clear_sessions(now)
     return response

@@ -13,9 +13,10 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from t4g_portal.lib.client_address import client_address, client_network
-from t4g_portal.models import SignInCounter
+from t4g_portal.lib.guessing import UnableToTry
+from t4g_portal.lib.models import AttemptCounter
 from t4g_portal.trust import throttle
-from t4g_portal.trust.throttle import ACCOUNT, ADDRESS, DEVICE, UnableToTry
+from t4g_portal.trust.throttle import ACCOUNT, ADDRESS, DEVICE
 from tests.factories import make_user
 
 PASSWORD = "a long enough password"
@@ -169,7 +170,7 @@ def test_refused_attempt_is_counted_nowhere(now):
         with pytest.raises(UnableToTry):
             throttle.begin(account="a", devices={}, network="n", now=now)
 
-    counts = SignInCounter.objects.values_list("count", flat=True)
+    counts = AttemptCounter.objects.values_list("count", flat=True)
     assert list(counts) == [5, 5]
 
 
@@ -214,7 +215,7 @@ class TestLog:
     def test_counters_tell_no_name(self, user):
         guess(1)
 
-        keys = SignInCounter.objects.values_list("key", flat=True)
+        keys = AttemptCounter.objects.values_list("key", flat=True)
         assert "zoe" not in str(list(keys))
         assert "127.0.0.1" not in str(list(keys))
 
