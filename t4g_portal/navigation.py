@@ -77,6 +77,14 @@ GROUPS: Sequence[Group] = (
         ),
     ),
     Group(
+        gettext_lazy("Checklists"),
+        (
+            Entry("checklists.ChecklistTemplate", "checklist"),
+            Entry("checklists.TemplateSection", "segment"),
+            Entry("checklists.TemplateItem", "check_box"),
+        ),
+    ),
+    Group(
         gettext_lazy("Records"),
         (
             Entry("incidents.Incident", "history"),
@@ -97,6 +105,12 @@ GROUPS: Sequence[Group] = (
             Entry("kpis.Backfill", "update"),
             Entry("kpis.KpiNote", "note"),
             Entry("kpis.DigestDelivery", "outgoing_mail"),
+            Entry("checklists.TemplateVersion", "difference"),
+            Entry("checklists.ChecklistRun", "fact_check"),
+            Entry("checklists.Evidence", "attach_file"),
+            Entry("checklists.SignOff", "draw"),
+            Entry("checklists.Waiver", "policy"),
+            Entry("checklists.GateDecision", "door_front"),
             Entry("auditlog.LogEntry", "manage_history", gettext_lazy("Changes")),
             Entry("cellar.LoopCycle", "autorenew"),
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import Group, User
 
+from checklists.models import ChecklistTemplate, TemplateItem, TemplateSection
 from incidents.models import (
     Absence,
     EscalationPolicy,
@@ -61,6 +62,9 @@ def track_configuration() -> None:
     track(Kpi)
     track(KpiTarget, part_of="kpi")
     track(DigestPlan)
+    track(ChecklistTemplate)
+    track(TemplateSection, part_of="template")
+    track(TemplateItem)
     track(User, secrets={"password"}, left_out={"last_login", "date_joined"})
     track(Group)
     track(ApiKey, secrets={"digest"}, left_out={"created_at"})

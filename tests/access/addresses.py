@@ -518,6 +518,12 @@ ENGINE_OWNED = {
     "kpis.kpinote",
     "kpis.backfill",
     "kpis.digestdelivery",
+    "checklists.templateversion",
+    "checklists.checklistrun",
+    "checklists.evidence",
+    "checklists.signoff",
+    "checklists.waiver",
+    "checklists.gatedecision",
     "auditlog.logentry",
     "cellar.loopcycle",
 }

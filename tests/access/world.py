@@ -9,6 +9,17 @@ from auditlog.models import LogEntry
 from django.contrib.auth.models import Group
 from django.db.models import Model
 
+from checklists.models import (
+    ChecklistRun,
+    ChecklistTemplate,
+    Evidence,
+    GateDecision,
+    SignOff,
+    TemplateItem,
+    TemplateSection,
+    TemplateVersion,
+    Waiver,
+)
 from incidents.models import (
     ActionItem,
     Alert,
@@ -21,6 +32,7 @@ from incidents.models import (
     OnCallRecord,
     Postmortem,
     PriorityRule,
+    Service,
     ServicePolicy,
     SwapRequest,
     Team,
@@ -99,6 +111,7 @@ def make_world(*, now: datetime) -> World:
         *_on_call(contact, now),
         *_agreed_on(incident, now),
         *_measured(now),
+        *_vouched_for(user, incident.service, now),
         key,
         LogEntry.objects.log_create(monitor, force_log=True, changes={}, action=1),
         user,
@@ -219,4 +232,86 @@ def _measured(now: datetime) -> list[Any]:
         DigestDelivery.objects.create(
             plan=plan, local_date=now.date(), composed_at=now
         ),
+    ]
+
+
+def _vouched_for(user: Any, service: Service, now: datetime) -> list[Any]:
+    template = ChecklistTemplate.objects.create(slug="release", name="Release")
+    section = TemplateSection.objects.create(
+        template=template, key="railway", title="Railway"
+    )
+    asked = TemplateItem.objects.create(section=section, key="health", title="Health")
+    version = TemplateVersion.objects.create(
+        template=template,
+        number=1,
+        content={},
+        fingerprint="f",
+        status="published",
+        proposed_at=now,
+        published_at=now,
+    )
+    run = ChecklistRun.objects.create(
+        template_version=version,
+        template_slug="release",
+        template_name="Release",
+        service=service,
+        environment="production",
+        git_sha="0123abc",
+        opened_at=now,
+        moved_at=now,
+    )
+    item = run.items.create(
+        section_position=1,
+        section_title="Railway",
+        key="health",
+        title="Health",
+        content_hash="f",
+    )
+    evidence = Evidence.objects.create(
+        item=item,
+        item_revision=1,
+        git_sha=run.git_sha,
+        kind="note",
+        sha256="f",
+        basis_sha256="f",
+        captured_at=now,
+    )
+    waiver = Waiver.objects.create(
+        item=item,
+        item_revision=1,
+        git_sha=run.git_sha,
+        reason="No time",
+        risk="Blind",
+        compensating_control="Somebody watches",
+        requested_by=user,
+        requested_at=now,
+        expires_at=now + timedelta(days=1),
+    )
+    sign_off = SignOff.objects.create(
+        item=item,
+        item_revision=1,
+        user=user,
+        meaning="checked",
+        statement={},
+        auth_at=now,
+        signed_at=now,
+    )
+    decision = GateDecision.objects.create(
+        service_slug=service.slug,
+        environment="production",
+        git_sha=run.git_sha,
+        run=run,
+        verdict="block",
+        decided_at=now,
+    )
+    return [
+        template,
+        section,
+        asked,
+        version,
+        run,
+        evidence,
+        waiver,
+        sign_off,
+        decision,
     ]

@@ -5,6 +5,10 @@ A section stands after those that its rows refer to.
 
 from __future__ import annotations
 
+from t4g_portal.configuration.sections.checklists import (
+    CHECKLIST_SECTIONS,
+    CHECKLIST_TEMPLATES,
+)
 from t4g_portal.configuration.sections.incidents import (
     ESCALATION_POLICIES,
     PRIORITY_RULES,
@@ -53,4 +57,6 @@ SECTIONS = (
     DATA_SOURCES,
     KPIS,
     DIGEST_PLANS,
+    CHECKLIST_TEMPLATES,
+    CHECKLIST_SECTIONS,
 )

@@ -1,0 +1,7 @@
+"""Templates, which people edit, and what runs left behind, which they look at."""
+
+from __future__ import annotations
+
+from checklists.admin import records, template
+
+__all__ = ["records", "template"]
