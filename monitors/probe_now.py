@@ -87,15 +87,20 @@ def try_unsaved(
 
     `asked_by`: the person, who may do so every few seconds. Raises as `probe_now`.
     """
-    _refuse_passive(monitor)
-    try:
-        request = request_of(monitor, assertions=assertions)
-    except UnableToParse as error:
-        raise UnableToProbe(str(error)) from error
-    except UnableToDecrypt as error:
-        raise UnableToProbe(_lost_secret()) from error
+    request = _unsaved_request(monitor, assertions)
     _take_turn(f"person-{asked_by}")
     finding = _ask(request)
+    return Probed(at=_moment(finding), result=finding.result, is_recorded=False)
+
+
+def ask_once(
+    *, monitor: Monitor, assertions: Iterable[Assertion], wait_s: float
+) -> Probed:
+    """Probe what nobody saves, for a caller that keeps its own pace; nothing is recorded.
+
+    Waits up to `wait_s` seconds while others are being probed. Raises as `probe_now`.
+    """
+    finding = _ask(_unsaved_request(monitor, assertions), wait_s=wait_s)
     return Probed(at=_moment(finding), result=finding.result, is_recorded=False)
 
 
@@ -107,6 +112,16 @@ def _request_for(monitor: Monitor) -> ProbeRequest:
         raise UnableToProbe(
             _("It is misconfigured: %(error)s") % {"error": error}
         ) from error
+    except UnableToDecrypt as error:
+        raise UnableToProbe(_lost_secret()) from error
+
+
+def _unsaved_request(monitor: Monitor, assertions: Iterable[Assertion]) -> ProbeRequest:
+    _refuse_passive(monitor)
+    try:
+        return request_of(monitor, assertions=assertions)
+    except UnableToParse as error:
+        raise UnableToProbe(str(error)) from error
     except UnableToDecrypt as error:
         raise UnableToProbe(_lost_secret()) from error
 
@@ -132,12 +147,12 @@ def _take_turn(who: str) -> None:
         )
 
 
-def _ask(request: ProbeRequest) -> Finding:
+def _ask(request: ProbeRequest, *, wait_s: float = 0) -> Finding:
     controls = tuple(
         Control(host=target.host, port=target.port)
         for target in ControlTarget.objects.filter(is_enabled=True)
     )
-    if not _room.acquire(blocking=False):
+    if not _room.acquire(timeout=wait_s):
         raise AskedTooSoon(
             _("Others are being probed right now. Try again in a moment."),
             wait_s=EVERY_S,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -132,7 +132,7 @@ def _drafts(
     digest = gather(plan=plan, occasion=occasion, now=now)
     told = _told_of_p3(occasion)
     said: dict[tuple[str, str, bool], Message] = {}
-    subject = f"kpi-digest:{plan.pk}:{occasion.local_date}"
+    subject = subject_key(plan=plan, local_date=occasion.local_date)
     for one in found:
         is_told = _place(one.channel, one.address) in told
         kind = (one.language, one.zone, is_told)
@@ -194,6 +194,11 @@ def written(*, digest: Digest, to: Destination, is_p3_told: bool = False) -> Mes
         timezone.override(ZoneInfo(to.zone)),
     ):
         return compose(digest=digest, language=to.language, is_p3_told=is_p3_told)
+
+
+def subject_key(*, plan: DigestPlan, local_date: date) -> str:
+    """Return what the messages of one digest are about, in the outbox."""
+    return f"kpi-digest:{plan.pk}:{local_date}"
 
 
 def _told_of_p3(occasion: Occasion) -> set[tuple[int | None, int | None]]:

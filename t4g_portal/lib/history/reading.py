@@ -61,6 +61,16 @@ def entries_of(row: models.Model) -> QuerySet[LogEntry]:
     return rows.select_related("actor", "content_type").order_by("-timestamp", "-pk")
 
 
+def last_changed_at(row: models.Model, names: Iterable[str]) -> datetime | None:
+    """Return when somebody last changed one of these columns; None: not since it is."""
+    touched = models.Q()
+    for name in names:
+        touched |= models.Q(changes__has_key=name)
+    edits = entries_of(row).filter(touched, action=LogEntry.Action.UPDATE)
+    found: datetime | None = edits.values_list("timestamp", flat=True).first()
+    return found
+
+
 def last_entry_id(row: models.Model) -> int:
     """Return the number of a row's newest entry; 0 without any."""
     found = entries_of(row).values_list("pk", flat=True).first()
