@@ -9,6 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from checklists.models import TemplateItem
+from checklists.verifiers import registry
 from t4g_portal.lib.faults import Fault
 
 
@@ -19,8 +20,23 @@ def item_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault("verifier", _("Choose what the portal verifies."))
     if kind != TemplateItem.Kind.RULE and values.get("verifier"):
         yield Fault("verifier", _("Only an item that the portal verifies has one."))
-    if not isinstance(values.get("parameters", {}), dict):
+    yield from _parameter_faults(values)
+
+
+def _parameter_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
+    parameters, verifier = values.get("parameters", {}), values.get("verifier")
+    if not isinstance(parameters, dict):
         yield Fault("parameters", _("Give names with values."))
+        return
+    if not verifier:
+        if parameters:
+            yield Fault("parameters", _("Leave them empty: nothing is verified."))
+        return
+    if registry.get(verifier) is None:
+        yield Fault("verifier", _("There is no such verifier."))
+        return
+    for name, problem in registry.problems(verifier, parameters).items():
+        yield Fault("parameters", problem, inside=name)
 
 
 def doubled_keys(keys: Iterable[str]) -> list[str]:
