@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from t4g_portal import audit_admin as audit_admin
 from t4g_portal import key_admin as key_admin
 from t4g_portal.accounts import (
     grantable_groups,

@@ -178,6 +178,9 @@ _EMPTIES: Mapping[str, Empty] = {
         _("When each loop of the portal last came round. The worker writes it."),
         *_OVERVIEW,
     ),
+    "cellar.auditentry": Empty(
+        _("What was signed, waived and decided, chained so that no edit stays unseen.")
+    ),
     "cellar.apikey": Empty(_("Keys with which programs use the API.")),
     "auditlog.logentry": Empty(
         _("Each change of the configuration appears here, with who made it.")

@@ -111,6 +111,7 @@ GROUPS: Sequence[Group] = (
             Entry("checklists.SignOff", "draw"),
             Entry("checklists.Waiver", "policy"),
             Entry("checklists.GateDecision", "door_front"),
+            Entry("cellar.AuditEntry", "link"),
             Entry("auditlog.LogEntry", "manage_history", gettext_lazy("Changes")),
             Entry("cellar.LoopCycle", "autorenew"),
         ),

@@ -525,6 +525,7 @@ ENGINE_OWNED = {
     "checklists.waiver",
     "checklists.gatedecision",
     "auditlog.logentry",
+    "cellar.auditentry",
     "cellar.loopcycle",
 }
 

@@ -66,6 +66,7 @@ from monitors.models import (
 )
 from notifications.models import Address, Attempt, Contact, Notification, Provider
 from t4g_portal.lib.api.issuing import issue
+from t4g_portal.lib.audit import Actor, append
 from t4g_portal.lib.models import LoopCycle
 from tests.factories import (
     make_channel,
@@ -113,6 +114,13 @@ def make_world(*, now: datetime) -> World:
         *_measured(now),
         *_vouched_for(user, incident.service, now),
         key,
+        append(
+            action="checklist.signed",
+            subject="run:1",
+            actor=Actor.user(user),
+            details={},
+            now=now,
+        ),
         LogEntry.objects.log_create(monitor, force_log=True, changes={}, action=1),
         user,
         Group.objects.create(name="Some group"),
