@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -128,6 +129,10 @@ class SignOff(models.Model):
     meaning = models.CharField(_("meaning"), max_length=8, choices=Meaning.choices)
     statement = models.JSONField(_("statement"))
     statement_hash = models.CharField(_("SHA-256"), max_length=64)
+    # The numbers of the evidence that counted, which may be thinned no more.
+    rests_on = ArrayField(
+        models.BigIntegerField(), verbose_name=_("rests on"), default=list
+    )
     comment = models.TextField(_("comment"), blank=True)
     auth_method = models.CharField(_("authenticated by"), max_length=20)
     auth_at = models.DateTimeField(_("authenticated"))
