@@ -6,7 +6,7 @@ from datetime import datetime
 
 from celery import shared_task
 
-from incidents import digest
+from incidents import deploy_windows, digest
 from incidents.advancing import advance_all
 from incidents.auditing import passing
 from incidents.collaboration.reminding import remind_due
@@ -31,12 +31,14 @@ AUDIT_BOUND_S = 300
 
 @shared_task(name="incidents.tasks.advance")
 def advance() -> None:
-    """Page again, end snoozes; see `incidents.advancing`."""
-    run_cycle(
-        name="incidents.advance",
-        bound_s=ADVANCE_BOUND_S,
-        cycle=lambda now: advance_all(now=now),
-    )
+    """Page again, end snoozes and deploy windows; see `incidents.advancing`."""
+
+    def cycle(now: datetime) -> None:
+        # First, so that what it raises is paged at once.
+        deploy_windows.advance_windows(now=now)
+        advance_all(now=now)
+
+    run_cycle(name="incidents.advance", bound_s=ADVANCE_BOUND_S, cycle=cycle)
 
 
 @shared_task(name="incidents.tasks.keep_on_call")

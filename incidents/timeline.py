@@ -130,6 +130,12 @@ def _alert_fired(data: dict[str, Any]) -> str:
     return _("Alert fired, %(priority)s") % {"priority": _short(data, "priority")}
 
 
+def _held_back(data: dict[str, Any]) -> str:
+    since = parse_datetime(data["since"])
+    shown = date_format(localtime(since), "DATETIME_FORMAT") if since else ""
+    return _("Held back since %(time)s by a deploy window") % {"time": shown}
+
+
 _NOTIFIED = {
     "opened": gettext_lazy("Told %(channels)s"),
     "raised": gettext_lazy("Told %(channels)s that it is more urgent"),
@@ -356,6 +362,7 @@ def _action_item(data: dict[str, Any]) -> str:
 _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     Kind.OPENED: _opened,
     Kind.ALERT_FIRED: _alert_fired,
+    Kind.HELD_BACK: _held_back,
     Kind.NOTIFIED: _notified,
     Kind.ESCALATED: _escalated,
     Kind.UNTOLD: _untold,

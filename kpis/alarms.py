@@ -9,7 +9,6 @@ from django.utils.translation import pgettext
 
 from incidents import intake
 from incidents.alarms import own_service
-from incidents.models import Alert
 from kpis.models import Kpi, KpiState
 from kpis.reading import UnableToRead
 from t4g_portal.lib.priority import Priority
@@ -71,12 +70,14 @@ def end_orphans(*, now: datetime) -> None:
     They, or their source, were switched off, renamed or deleted since. One query
     when there is none.
     """
-    firing = Alert.objects.filter(
-        status=Alert.Status.FIRING,
-        dedup_key__startswith=_PREFIX,
-        dedup_key__endswith=_SUFFIX,
-    ).order_by("service_id", "pk")
-    keys = list(firing.values_list("dedup_key", flat=True))
+    firing = intake.firing(
+        where=Q(dedup_key__startswith=_PREFIX, dedup_key__endswith=_SUFFIX)
+    )
+    # The order that `intake` asks for.
+    keys = sorted(
+        firing,
+        key=lambda key: (firing[key].service_id, firing[key].grouping_key, key),
+    )
     if not keys:
         return
     slugs = [key[len(_PREFIX) : -len(_SUFFIX)] for key in keys]

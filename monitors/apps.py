@@ -9,10 +9,11 @@ class MonitorsConfig(AppConfig):
     verbose_name = _("Monitors")
 
     def ready(self) -> None:
-        """Tell the floor below how monitors are called, and of their windows."""
+        """Tell the floor below how monitors are called, of their windows and health."""
         from incidents import sources
-        from monitors import surroundings
+        from monitors import deploy_health, surroundings
         from monitors.queries.naming import names_of
 
         sources.register(kind="monitor", names=names_of, rules_anchor="thresholds")
         surroundings.register()
+        deploy_health.register()

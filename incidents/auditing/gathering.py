@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
 from incidents import paging
 from incidents.auditing.judging import (
+    LATE_AFTER,
     NOT_LEAVING_AFTER,
     RECEIPT_WITHIN,
     STUCK_AFTER,
@@ -20,12 +22,13 @@ from incidents.auditing.judging import (
     judge_incident,
     judge_message,
 )
-from incidents.models import Incident
+from incidents.models import HeldAlert, Incident
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Something that is wrong: with an incident, or with a message about it."""
+    """Something that is wrong: with an incident, with a message about it, or with the
+    end of deploy windows as a whole."""
 
     kind: Kind
     incident_id: int | None = None
@@ -93,12 +96,22 @@ ORDER BY message.id
 
 def found(*, now: datetime) -> list[Found]:
     """Return everything that is wrong at a moment, incidents first, of any age."""
-    return [*_incidents(now), *_messages(now)]
+    return [*_held_alerts(now), *_incidents(now), *_messages(now)]
 
 
 def of_incident(*, incident: Incident, now: datetime) -> Kind | None:
     """Judge one incident whose row the caller has locked."""
     return judge_incident(facts=_facts(incident, now, _with_rows([incident])), now=now)
+
+
+def _held_alerts(now: datetime) -> Iterator[Found]:
+    """Yield one for all that should have been raised when its deploy window ended."""
+    past = now - LATE_AFTER
+    late = HeldAlert.objects.waiting().filter(
+        Q(window__ended_at__lte=past) | Q(window__ends_at__lte=past)
+    )
+    if late.exists():
+        yield Found(Kind.STILL_HELD)
 
 
 def _incidents(now: datetime) -> Iterator[Found]:

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     STUCK = "stuck"
     NOT_LEAVING = "not_leaving"
     NO_RECEIPT = "no_receipt"
+    STILL_HELD = "still_held"
     UNREADABLE = "unreadable"
 
 

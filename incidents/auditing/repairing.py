@@ -18,6 +18,7 @@ from incidents.advancing import advance_due
 from incidents.auditing import gathering
 from incidents.auditing.gathering import Found
 from incidents.auditing.judging import LONGEST_LEASE, Kind
+from incidents.deploy_windows import advance_windows
 from incidents.models import AuditFinding, Incident
 from notifications.fallthrough import bring_forward
 from notifications.models import Notification
@@ -49,6 +50,7 @@ def take_due(*, now: datetime) -> None:
     A step may be years late, and the engine may stand still.
     """
     try:
+        advance_windows(now=now)
         advance_due(now=now)
     except Exception:
         logger.exception("the engine's steps could not be taken")

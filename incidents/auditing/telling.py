@@ -15,7 +15,7 @@ from django.utils.translation import pgettext
 from incidents import intake, paging
 from incidents.alarms import own_service
 from incidents.messages import Reason, build, story_of, thread_key
-from incidents.models import AuditFinding, Incident
+from incidents.models import Alert, AuditFinding, Incident
 from notifications import services as outbox
 from notifications.models import Channel, Notification
 from t4g_portal.lib.priority import Priority
@@ -40,7 +40,9 @@ def tell(*, findings: Collection[AuditFinding], now: datetime) -> None:
             detail=_detail(findings),
             is_public=False,
         )
-    _tell_elsewhere(alert.incident, findings, now)
+    # It never waits: a window holds none of the portal's own alarms back.
+    if isinstance(alert, Alert):
+        _tell_elsewhere(alert.incident, findings, now)
 
 
 def end_if_quiet(*, now: datetime) -> None:

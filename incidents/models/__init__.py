@@ -1,10 +1,11 @@
-"""Services, policies, alerts, incidents, what people agree on, and on-call."""
+"""Services, policies, alerts, incidents, windows, what people agree on, and on-call."""
 
 from __future__ import annotations
 
 from incidents.models.alert import Alert
 from incidents.models.audit import AuditFinding
 from incidents.models.cover import Absence, Override, SwapRequest
+from incidents.models.deploy_window import DeployWindow, HeldAlert
 from incidents.models.followup import ActionItem, Postmortem
 from incidents.models.incident import Incident, IncidentEvent
 from incidents.models.oncall import (
@@ -31,9 +32,11 @@ __all__ = [
     "Alert",
     "AuditFinding",
     "CalendarFeed",
+    "DeployWindow",
     "EscalationPolicy",
     "EscalationStep",
     "Handover",
+    "HeldAlert",
     "ImportedShift",
     "Incident",
     "IncidentEvent",

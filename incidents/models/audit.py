@@ -24,6 +24,7 @@ class AuditFinding(models.Model):
         STUCK = "stuck", _("Stuck while being sent")
         NOT_LEAVING = "not_leaving", _("Waits and does not leave")
         NO_RECEIPT = "no_receipt", _("Sent, never received")
+        STILL_HELD = "still_held", _("Held back after the deploy window")
         UNREADABLE = "unreadable", _("Can't be examined")
 
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)

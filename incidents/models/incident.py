@@ -257,6 +257,7 @@ class IncidentEvent(models.Model):
         OPENED = "opened", _("Opened")
         ALERT_FIRED = "alert_fired", _("Alert fired")
         ALERT_RESOLVED = "alert_resolved", _("Alert resolved")
+        HELD_BACK = "held_back", _("Held back")
         NOTIFIED = "notified", _("Notified")
         ESCALATED = "escalated", _("Paged again")
         UNTOLD = "untold", _("Nobody could be told")

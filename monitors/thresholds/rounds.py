@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from incidents import intake
-from incidents.models import Alert, Service
+from incidents.models import Service
 from monitors import recording
 from monitors.models import Monitor, MonitorState, Threshold
 from monitors.thresholds import down_alerts, measuring, standings
@@ -88,13 +88,12 @@ def _awake_since(thresholds: Iterable[Threshold], now: datetime) -> datetime | N
 
 
 def _firing_alerts() -> dict[str, str]:
-    """Return the priorities of the alerts that fire and are ours, by dedup key."""
-    firing = Alert.objects.filter(
-        Q(dedup_key__startswith=standings.KEY_PREFIX)
-        | Q(dedup_key__startswith=down_alerts.KEY_PREFIX),
-        status=Alert.Status.FIRING,
+    """Return the priorities of what fires and is ours, held back or not, by dedup key."""
+    found = intake.firing(
+        where=Q(dedup_key__startswith=standings.KEY_PREFIX)
+        | Q(dedup_key__startswith=down_alerts.KEY_PREFIX)
     )
-    return dict(firing.values_list("dedup_key", "priority"))
+    return {key: firing.priority for key, firing in found.items()}
 
 
 def _cases(found: Round, now: datetime) -> list[Case]:
@@ -205,16 +204,13 @@ def _write(cases: Sequence[Case], sources: _Sources, now: datetime) -> None:
 
 
 def _groups_of(dedup_keys: Iterable[str]) -> dict[str, tuple[int, str]]:
-    """Return service and grouping key of the alerts that fire under some keys."""
+    """Return service and grouping key of what fires under some keys."""
     keys = list(dedup_keys)
     if not keys:
         return {}
-    firing = Alert.objects.filter(dedup_key__in=keys, status=Alert.Status.FIRING)
+    found = intake.firing(where=Q(dedup_key__in=keys))
     return {
-        key: (service_id, grouping_key)
-        for key, service_id, grouping_key in firing.values_list(
-            "dedup_key", "incident__service_id", "incident__grouping_key"
-        )
+        key: (firing.service_id, firing.grouping_key) for key, firing in found.items()
     }
 
 

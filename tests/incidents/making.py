@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 
 from incidents import intake
-from incidents.models import Alert, Incident, IncidentEvent
+from incidents.models import Alert, HeldAlert, Incident, IncidentEvent
 from notifications.models import Notification
 from tests.factories import make_service
 
@@ -18,6 +18,21 @@ _keys = itertools.count(1)
 
 def make_alert(*, now: datetime, **values: Any) -> Alert:
     """Raise an alert through the one door: P0, since now, of a service of its own."""
+    alert = trigger(now=now, **values)
+    assert isinstance(alert, Alert), "a deploy window holds it back"
+    return alert
+
+
+def make_held(*, now: datetime, **values: Any) -> HeldAlert:
+    """Let a P1 fire that a deploy window holds back."""
+    values.setdefault("priority", "p1")
+    held = trigger(now=now, **values)
+    assert isinstance(held, HeldAlert), "no deploy window holds it back"
+    return held
+
+
+def trigger(*, now: datetime, **values: Any) -> Alert | HeldAlert:
+    """Say through the one door that a condition fires."""
     if "service" not in values:
         values["service"] = make_service()
     values.setdefault("dedup_key", f"monitor:{next(_keys)}")

@@ -8,6 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from incidents import escalation, intake, services
+from incidents.conditions import MAX_DETAIL
 from incidents.escalation import planning
 from incidents.models import Alert, Incident, IncidentEvent, PriorityRule
 from notifications.models import Notification
@@ -242,7 +243,7 @@ def test_long_and_unstorable_texts_fit_the_database(now):
     assert len(stored.title) == 300
     assert stored.title.endswith("…")
     assert stored.detail.startswith("a\N{REPLACEMENT CHARACTER}b")
-    assert len(stored.detail) == intake.MAX_DETAIL
+    assert len(stored.detail) == MAX_DETAIL
     assert len(stored.source) == 100
 
 
