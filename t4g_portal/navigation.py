@@ -89,6 +89,8 @@ GROUPS: Sequence[Group] = (
         (
             Entry("incidents.Incident", "history"),
             Entry("incidents.Alert", "notification_important"),
+            Entry("incidents.DeployWindow", "rocket_launch"),
+            Entry("incidents.HeldAlert", "pause"),
             Entry("incidents.Postmortem", "description"),
             Entry("incidents.ActionItem", "task_alt"),
             Entry("incidents.Handover", "swap_horiz"),

@@ -48,6 +48,8 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "incidents.incident":             ("vc",    "vc",    "v",     "v"),
     "incidents.alert":                ("v",     "v",     "v",     "v"),
     "incidents.incidentevent":        ("v",     "v",     "v",     "v"),
+    "incidents.deploywindow":         ("vac",   "vac",   "v",     "v"),
+    "incidents.heldalert":            ("v",     "v",     "v",     "v"),
     "incidents.auditfinding":         ("v",     "v",     "",      "v"),
     "incidents.schedule":             ("vacd",  "v",     "v",     "v"),
     "incidents.rotation":             ("vacd",  "v",     "v",     "v"),

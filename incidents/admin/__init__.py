@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from incidents.admin import incident, oncall, policy, service, together
+from incidents.admin import deploying, incident, oncall, policy, service, together
 
-__all__ = ["incident", "oncall", "policy", "service", "together"]
+__all__ = ["deploying", "incident", "oncall", "policy", "service", "together"]

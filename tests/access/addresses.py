@@ -497,6 +497,8 @@ ENGINE_OWNED = {
     "incidents.incident",
     "incidents.alert",
     "incidents.incidentevent",
+    "incidents.deploywindow",
+    "incidents.heldalert",
     "incidents.handover",
     "incidents.incidentrole",
     "incidents.postmortem",

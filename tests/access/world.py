@@ -20,6 +20,7 @@ from checklists.models import (
     TemplateVersion,
     Waiver,
 )
+from incidents import deploy_windows
 from incidents.models import (
     ActionItem,
     Alert,
@@ -73,9 +74,10 @@ from tests.factories import (
     make_contact,
     make_monitor,
     make_priority_rules,
+    make_service,
     make_user,
 )
-from tests.incidents.making import make_incident
+from tests.incidents.making import make_held, make_incident
 from tests.incidents.oncall.making import (
     make_absence,
     make_override,
@@ -111,6 +113,7 @@ def make_world(*, now: datetime) -> World:
     rows: list[Any] = [
         *_on_call(contact, now),
         *_agreed_on(incident, now),
+        *_deployed(now),
         *_measured(now),
         *_vouched_for(user, incident.service, now),
         key,
@@ -176,6 +179,13 @@ def _agreed_on(incident: Incident, now: datetime) -> list[Any]:
             incident=incident, text="More disk", due_on=now.date(), created_at=now
         ),
     ]
+
+
+def _deployed(now: datetime) -> list[Any]:
+    window = deploy_windows.open_window(
+        service=make_service(), minutes=30, reason="Release", now=now
+    )
+    return [window, make_held(now=now, service=window.service)]
 
 
 def _on_call(contact: Contact, now: datetime) -> list[Any]:
