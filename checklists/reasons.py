@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checklists.standing import Reason
+from checklists.verifiers import registry
 
 Values = Mapping[str, Any]
 
@@ -50,15 +51,27 @@ def _signed_other(values: Values) -> str:
     return _("%(name)s signed another text.") % name
 
 
+def _found(values: Values) -> str:
+    """Say what the verifier saw, where one did; what a program sent has no such words."""
+    payload = values.get("payload", {})
+    if not payload.get("verifier") or not payload.get("code"):
+        return ""
+    return registry.words(
+        payload["verifier"], payload["code"], payload.get("values", {})
+    )
+
+
 def _moment(values: Values) -> dict[str, str]:
     return {"at": date_format(localtime(values["at"]), "DATETIME_FORMAT")}
 
 
 _WORDS: Mapping[str, Callable[[Values], str]] = {
     # Evidence
-    "evidence_failed": lambda _v: _("What was verified failed."),
-    "evidence_unknown": lambda _v: _("It could not be verified."),
-    "evidence_not_connected": lambda _v: _("What would verify it is not connected."),
+    "evidence_failed": lambda v: _found(v) or _("What was verified failed."),
+    "evidence_unknown": lambda v: _found(v) or _("It could not be verified."),
+    "evidence_not_connected": lambda v: (
+        _found(v) or _("What would verify it is not connected.")
+    ),
     "evidence_ahead": lambda _v: _("The evidence is dated in the future."),
     "evidence_old": lambda _v: _("The evidence is too old. Bring new evidence."),
     "evidence_missing": lambda _v: _("Evidence is missing. Attach some."),

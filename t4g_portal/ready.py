@@ -45,6 +45,7 @@ EXPECTED_LOOPS: Mapping[str, int] = MappingProxyType(
         "kpis.backfill": 60,
         "kpis.keep_house": 3 * 3600,
         "kpis.digest": 300,
+        "checklists.verify": 300,
         "monitors.keep_house": 3 * 3600,
         "notifications.keep_house": 3 * 3600,
     }

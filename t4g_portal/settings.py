@@ -275,6 +275,7 @@ CELERY_BEAT_SCHEDULE = {
     "kpis.backfill": _tick("kpis.tasks.backfill", 5.0, "housekeeping"),
     "kpis.keep_house": _tick("kpis.tasks.keep_house", 3600.0, "housekeeping"),
     "kpis.digest": _tick("kpis.tasks.digest", 20.0, "housekeeping"),
+    "checklists.verify": _tick("checklists.tasks.verify", 10.0, "housekeeping"),
     "notifications.keep_house": _tick(
         "notifications.tasks.keep_house", 3600.0, "housekeeping"
     ),
