@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from checklists.models.anchor import AnchoredHead, AuditAnchor, AuditCheck
 from checklists.models.evidence import Evidence
 from checklists.models.gate import GateDecision
 from checklists.models.run import ChecklistRun, RunItem
@@ -14,6 +15,9 @@ from checklists.models.template import (
 )
 
 __all__ = [
+    "AnchoredHead",
+    "AuditAnchor",
+    "AuditCheck",
     "ChecklistRun",
     "ChecklistTemplate",
     "Evidence",

@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from kpis.digest.gathering import gather, timing_of
-from kpis.digest.sending import Destination, destinations, written
+from kpis.digest.sending import readers, written
 from kpis.digest.timing import Occasion, Timing, following
 from kpis.models import DigestPlan
 from notifications import preview as drawing
 from notifications.carriers import carrier
+from notifications.readers import Reader
 
 _EMAIL = "email"
 
@@ -35,8 +36,8 @@ def previews(*, plan: DigestPlan, now: datetime) -> list[Shown]:
     Where nobody can be reached, as an e-mail in the portal's language.
     """
     digest = gather(plan=plan, occasion=_now(timing_of(plan), now), now=now)
-    forms: dict[tuple[str, str, str], list[Destination]] = {}
-    for one in destinations(plan=plan) or [_nobody(plan)]:
+    forms: dict[tuple[str, str, str], list[Reader]] = {}
+    for one in readers(plan=plan) or [_nobody(plan)]:
         kind = (
             carrier(channel=one.channel, address=one.address, method=one.method)
             if one.channel or one.address
@@ -69,8 +70,8 @@ def _now(timing: Timing, now: datetime) -> Occasion:
     )
 
 
-def _nobody(plan: DigestPlan) -> Destination:
-    return Destination(
+def _nobody(plan: DigestPlan) -> Reader:
+    return Reader(
         channel=None,
         address=None,
         method="",
@@ -79,6 +80,6 @@ def _nobody(plan: DigestPlan) -> Destination:
     )
 
 
-def _names(found: Sequence[Destination]) -> tuple[str, ...]:
+def _names(found: Sequence[Reader]) -> tuple[str, ...]:
     names = [one.channel or (one.address and one.address.contact) for one in found]
     return tuple(str(name) for name in names if name is not None)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone, translation
 
@@ -20,35 +19,13 @@ from kpis.models import DigestDelivery, DigestPlan, DigestState
 from notifications import services as outbox
 from notifications.message import Message
 from notifications.models import Address, Channel, Notification
-from notifications.routing import routes_for
-from t4g_portal.lib.priority import Priority
+from notifications.readers import Reader, readers_of
 
 logger = logging.getLogger(__name__)
 
 PURPOSE = "kpi_digest"
 # As `incidents.digest` names what it lists the P3s in.
 _P3_DIGEST = "digest:p3:"
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where a digest goes, one of a channel and an address, and who reads it there."""
-
-    channel: Channel | None
-    address: Address | None
-    # How it gets to an address, such as "email".
-    method: str
-    language: str
-    # Where the reader's clock is; the plan's for what many read.
-    zone: str
-
-    @property
-    def key(self) -> str:
-        """Tell it from all others, in printable ASCII."""
-        if self.channel is not None:
-            return f"channel:{self.channel.pk}"
-        assert self.address is not None  # noqa: S101 it is one or the other
-        return f"address:{self.address.pk}:{self.method}"
 
 
 def send_due(*, now: datetime) -> int:
@@ -126,7 +103,7 @@ def _send(plan: DigestPlan, now: datetime) -> int:
 def _drafts(
     plan: DigestPlan, occasion: Occasion, now: datetime
 ) -> Iterator[outbox.Draft]:
-    found = destinations(plan=plan)
+    found = readers(plan=plan)
     if not found:
         return
     digest = gather(plan=plan, occasion=occasion, now=now)
@@ -150,42 +127,14 @@ def _drafts(
         )
 
 
-def destinations(*, plan: DigestPlan) -> list[Destination]:
-    """Return where a plan's digest can go now: usable channels, then people.
-
-    A person gets it by the way that disturbs least, as other letters.
-    """
-    found = [
-        Destination(
-            channel=channel,
-            address=None,
-            method="",
-            language=channel.language or settings.PORTAL_LANGUAGE,
-            zone=plan.time_zone,
-        )
-        for channel in outbox.usable_channels(plan.channels.order_by("name"))
-    ]
-    contacts = list(plan.contacts.order_by("name").values_list("pk", flat=True))
-    routes = routes_for(contacts=contacts, priority=Priority.P2)
-    first = [(routes[pk][0], pk) for pk in contacts if routes[pk]]
-    addresses = Address.objects.select_related("contact").in_bulk(
-        [route.address_id for route, _pk in first]
+def readers(*, plan: DigestPlan) -> list[Reader]:
+    """Return whom a plan's digest can reach now."""
+    return readers_of(
+        channels=plan.channels.all(), contacts=plan.contacts.all(), zone=plan.time_zone
     )
-    for route, _pk in first:
-        address = addresses[route.address_id]
-        found.append(
-            Destination(
-                channel=None,
-                address=address,
-                method=route.method,
-                language=address.contact.language or settings.PORTAL_LANGUAGE,
-                zone=address.contact.time_zone or plan.time_zone,
-            )
-        )
-    return found
 
 
-def written(*, digest: Digest, to: Destination, is_p3_told: bool = False) -> Message:
+def written(*, digest: Digest, to: Reader, is_p3_told: bool = False) -> Message:
     """Return a digest as one destination reads it: its language, its clock."""
     # A card keeps the words of the first who reads it; each language needs its own.
     digest = replace(digest, cards=[replace(card) for card in digest.cards])

@@ -41,24 +41,24 @@ class Wrong(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The first entry that is wrong. What stands before it is as it was written.
-
-    For `NOT_THE_KNOWN` the chain was written anew somewhere after `intact_until`.
-    """
+    """The first entry that is wrong."""
 
     seq: int
     wrong: Wrong
-    intact_until: int
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of it: `link` is the last entry that is in order."""
+    """What came of it: up to `link`, every entry is as it was written.
+
+    That is the one before a wrong entry, except when the hash is `NOT_THE_KNOWN`: then
+    the chain was written anew from somewhere after the last head that was right.
+    """
 
     count: int
     link: Link
     fault: Fault | None = None
-    # How many of the known heads were compared.
+    # How many known heads were compared, that of the portal itself among them.
     compared_count: int = 0
 
     @property
@@ -74,7 +74,7 @@ class _Walk:
     known: dict[int, set[str]]
     link: Link = START
     # The last entry that a known head vouches for.
-    vouched: int = 0
+    vouched: Link = START
     compared_count: int = 0
     count: int = field(default=0)
 
@@ -84,23 +84,21 @@ class _Walk:
         expected = self.link.seq + 1
         if seq != expected:
             # Lower can't be: they come by number, and the first has none before it.
-            return self._fault(expected, Wrong.MISSING)
+            return Fault(expected, Wrong.MISSING)
         if previous != self.link.hash:
-            return self._fault(seq, Wrong.UNLINKED)
+            return Fault(seq, Wrong.UNLINKED)
         if _hash(row) != stated:
-            return self._fault(seq, Wrong.CHANGED)
+            return Fault(seq, Wrong.CHANGED)
         heads = self.known.get(seq)
         if heads is not None:
             if heads != {stated}:
-                return Fault(seq, Wrong.NOT_THE_KNOWN, self.vouched)
-            self.compared_count += len(heads)
-            self.vouched = seq
+                self.link = self.vouched
+                return Fault(seq, Wrong.NOT_THE_KNOWN)
+            self.compared_count += 1
+            self.vouched = Link(seq, stated)
         self.link = Link(seq, stated)
         self.count += 1
         return None
-
-    def _fault(self, seq: int, wrong: Wrong) -> Fault:
-        return Fault(seq, wrong, self.link.seq)
 
     def report(self, fault: Fault | None) -> Report:
         """Return what came of it."""
@@ -136,10 +134,11 @@ def verify(
             on_way(walk.count)
     last = walk.link.seq
     if any(seq > last for seq in walk.known):
-        return walk.report(Fault(last + 1, Wrong.MISSING, last))
+        return walk.report(Fault(last + 1, Wrong.MISSING))
     now = head()
     if now.seq < last:
-        return walk.report(Fault(now.seq + 1, Wrong.BEYOND_HEAD, now.seq))
+        walk.link = now
+        return walk.report(Fault(now.seq + 1, Wrong.BEYOND_HEAD))
     return walk.report(None)
 
 

@@ -151,13 +151,11 @@ def test_edited_byte_is_found_at_its_entry(data):
             new = _other_text(old, data.draw)
         AuditEntry.objects.filter(seq=seq).update(**{column: new})
 
-        fault = verify().fault
+        report = verify()
 
-        assert fault is not None
-        assert (fault.seq, fault.intact_until) == (seq, seq - 1)
-        assert fault.wrong == (
-            Wrong.UNLINKED if column == "prev_hash" else Wrong.CHANGED
-        )
+        wrong = Wrong.UNLINKED if column == "prev_hash" else Wrong.CHANGED
+        assert report.fault == Fault(seq, wrong)
+        assert report.link.seq == seq - 1
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
@@ -169,7 +167,7 @@ def test_dropped_entries_are_found_at_the_first_of_them(data):
         take_over()
         AuditEntry.objects.filter(seq__in=dropped).delete()
 
-        assert verify().fault == Fault(min(dropped), Wrong.MISSING, min(dropped) - 1)
+        assert verify().fault == Fault(min(dropped), Wrong.MISSING)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
@@ -211,13 +209,10 @@ def test_chain_written_anew_is_found_by_a_head_known_elsewhere(seq):
         rewrite_from(seq, until=LENGTH)
 
         assert verify().is_intact
-        fault = verify(known=[links[1], links[3]]).fault
+        report = verify(known=[links[1], links[3]])
 
-        assert fault == Fault(
-            seq=2 if seq == 1 else 4,
-            wrong=Wrong.NOT_THE_KNOWN,
-            intact_until=0 if seq == 1 else 2,
-        )
+        assert report.fault == Fault(2 if seq == 1 else 4, Wrong.NOT_THE_KNOWN)
+        assert report.link == (START if seq == 1 else links[1])
 
 
 def test_end_cut_off_together_with_the_head_is_found_by_a_known_one():
@@ -228,7 +223,7 @@ def test_end_cut_off_together_with_the_head_is_found_by_a_known_one():
         AuditHead.objects.update(seq=4, hash=links[3].hash)
 
         assert verify().is_intact
-        assert verify(known=[links[5]]).fault == Fault(5, Wrong.MISSING, 4)
+        assert verify(known=[links[5]]).fault == Fault(5, Wrong.MISSING)
 
 
 def test_entry_beyond_the_head_is_found():
@@ -237,7 +232,7 @@ def test_entry_beyond_the_head_is_found():
         take_over()
         AuditHead.objects.update(seq=4, hash=links[3].hash)
 
-        assert verify().fault == Fault(5, Wrong.BEYOND_HEAD, 4)
+        assert verify().fault == Fault(5, Wrong.BEYOND_HEAD)
 
 
 def test_lost_head_is_found_and_nothing_is_appended_to_what_may_be_cut_off():
@@ -246,7 +241,7 @@ def test_lost_head_is_found_and_nothing_is_appended_to_what_may_be_cut_off():
         take_over()
         AuditHead.objects.all().delete()
 
-        assert verify().fault == Fault(1, Wrong.BEYOND_HEAD, 0)
+        assert verify().fault == Fault(1, Wrong.BEYOND_HEAD)
 
 
 def test_number_that_no_portal_writes_is_an_edit():
@@ -255,7 +250,7 @@ def test_number_that_no_portal_writes_is_an_edit():
         take_over()
         execute("""UPDATE cellar_auditentry SET details = '{"n": 1e999}'""")
 
-        assert verify().fault == Fault(1, Wrong.CHANGED, 0)
+        assert verify().fault == Fault(1, Wrong.CHANGED)
 
 
 @pytest.mark.django_db(transaction=True)
