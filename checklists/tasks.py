@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from celery import shared_task
 
 from checklists import verifying
+from checklists.auditing import anchors, checks
 from t4g_portal.lib.loops import run_cycle
 
 
@@ -18,3 +20,15 @@ def verify(**_: Any) -> None:
         bound_s=300,
         cycle=lambda now: verifying.verify_due(now=now),
     )
+
+
+@shared_task(name="checklists.tasks.keep_chain")
+def keep_chain(**_: Any) -> None:
+    """Mail the head of the audit chain each day, and verify the chain each night."""
+    run_cycle(name="checklists.keep_chain", bound_s=900, cycle=_keep_chain)
+
+
+def _keep_chain(now: datetime) -> None:
+    # The mail goes first: it tells of the check of the night before in any case.
+    anchors.send_due(now=now)
+    checks.check_due(now=now)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from checklists.models import TemplateItem
 from checklists.verifiers import registry
+from notifications.validation import validate_time_zone
 from t4g_portal.lib.faults import Fault
 
 
@@ -37,6 +38,16 @@ def _parameter_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
         return
     for name, problem in registry.problems(verifier, parameters).items():
         yield Fault("parameters", problem, inside=name)
+
+
+def anchor_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """Check on which clock the head of the audit chain is mailed."""
+    zone = values.get("time_zone")
+    if zone == "":
+        yield Fault("time_zone", _("Enter a time zone's name, such as Europe/Paris."))
+    elif zone is not None:
+        for field, message in validate_time_zone(time_zone=zone).items():
+            yield Fault(field, message)
 
 
 def doubled_keys(keys: Iterable[str]) -> list[str]:

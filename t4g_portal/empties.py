@@ -181,6 +181,17 @@ _EMPTIES: Mapping[str, Empty] = {
     "cellar.auditentry": Empty(
         _("What was signed, waived and decided, chained so that no edit stays unseen.")
     ),
+    "checklists.auditanchor": Empty(
+        _("Who is mailed the head of the audit chain each day, to keep it outside.")
+    ),
+    "checklists.anchoredhead": Empty(
+        _("Each head of the audit chain that was mailed, to compare with later."),
+        "admin:checklists_auditanchor_changelist",
+        _("To the audit anchors"),
+    ),
+    "checklists.auditcheck": Empty(
+        _("Each night's verification of the audit chain, with what came of it.")
+    ),
     "cellar.apikey": Empty(_("Keys with which programs use the API.")),
     "auditlog.logentry": Empty(
         _("Each change of the configuration appears here, with who made it.")

@@ -82,6 +82,7 @@ GROUPS: Sequence[Group] = (
             Entry("checklists.ChecklistTemplate", "checklist"),
             Entry("checklists.TemplateSection", "segment"),
             Entry("checklists.TemplateItem", "check_box"),
+            Entry("checklists.AuditAnchor", "anchor"),
         ),
     ),
     Group(
@@ -114,6 +115,8 @@ GROUPS: Sequence[Group] = (
             Entry("checklists.Waiver", "policy"),
             Entry("checklists.GateDecision", "door_front"),
             Entry("cellar.AuditEntry", "link"),
+            Entry("checklists.AuditCheck", "verified"),
+            Entry("checklists.AnchoredHead", "outgoing_mail"),
             Entry("auditlog.LogEntry", "manage_history", gettext_lazy("Changes")),
             Entry("cellar.LoopCycle", "autorenew"),
         ),

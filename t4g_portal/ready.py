@@ -46,6 +46,7 @@ EXPECTED_LOOPS: Mapping[str, int] = MappingProxyType(
         "kpis.keep_house": 3 * 3600,
         "kpis.digest": 300,
         "checklists.verify": 300,
+        "checklists.keep_chain": 900,
         "monitors.keep_house": 3 * 3600,
         "notifications.keep_house": 3 * 3600,
     }

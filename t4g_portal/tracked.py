@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from django.contrib.auth.models import Group, User
 
-from checklists.models import ChecklistTemplate, TemplateItem, TemplateSection
+from checklists.models import (
+    AuditAnchor,
+    ChecklistTemplate,
+    TemplateItem,
+    TemplateSection,
+)
 from incidents.models import (
     Absence,
     EscalationPolicy,
@@ -65,6 +70,7 @@ def track_configuration() -> None:
     track(ChecklistTemplate)
     track(TemplateSection, part_of="template")
     track(TemplateItem)
+    track(AuditAnchor)
     track(User, secrets={"password"}, left_out={"last_login", "date_joined"})
     track(Group)
     track(ApiKey, secrets={"digest"}, left_out={"created_at"})

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from checklists.admin import records, template
+from checklists.admin import anchor, records, template
 
-__all__ = ["records", "template"]
+__all__ = ["anchor", "records", "template"]

@@ -31,8 +31,8 @@ def send_due(*, now: datetime) -> int:
     """Write the heads that are due into the outbox; return how many messages.
 
     Any number of processes may call it at once, as often as they like. A portal that
-    was away mails the head when it is back, unless the next is nearly due. An anchor
-    that is new mails its first at once. One that fails stops no other, and is tried
+    was away, or an anchor that is new, mails at once, unless the next is nearly due
+    (from 15 hours after its time on). One that fails stops no other, and is tried
     again by the next tick. A chain without entries has no head to mail.
     """
     count = 0

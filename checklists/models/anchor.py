@@ -80,7 +80,7 @@ class AuditCheck(models.Model):
     # The last entry that was in order.
     seq = models.BigIntegerField(_("intact until entry"))
     hash = models.CharField(_("its hash"), max_length=64)
-    compared_count = models.PositiveIntegerField(_("mailed heads compared"))
+    compared_count = models.PositiveIntegerField(_("known heads compared"), default=0)
     # Empty: nothing is wrong.
     wrong = models.CharField(
         _("what is wrong"), max_length=20, choices=Wrong.choices, blank=True

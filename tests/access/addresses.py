@@ -528,6 +528,8 @@ ENGINE_OWNED = {
     "checklists.gatedecision",
     "auditlog.logentry",
     "cellar.auditentry",
+    "checklists.anchoredhead",
+    "checklists.auditcheck",
     "cellar.loopcycle",
 }
 
@@ -565,6 +567,9 @@ ACTIONS: dict[str, dict[str, str]] = {
         f"kpis.{model}": dict.fromkeys(("enable", "disable"), f"kpis.change_{model}")
         for model in ("datasource", "digestplan")
     },
+    "checklists.auditanchor": dict.fromkeys(
+        ("enable", "disable"), "checklists.change_auditanchor"
+    ),
     "kpis.kpi": dict.fromkeys(("enable", "disable", "edit_several"), "kpis.change_kpi"),
     "cellar.apikey": {"revoke": "cellar.change_apikey"},
     "notifications.notification": {

@@ -10,6 +10,9 @@ from django.contrib.auth.models import Group
 from django.db.models import Model
 
 from checklists.models import (
+    AnchoredHead,
+    AuditAnchor,
+    AuditCheck,
     ChecklistRun,
     ChecklistTemplate,
     Evidence,
@@ -117,6 +120,7 @@ def make_world(*, now: datetime) -> World:
         *_measured(now),
         *_vouched_for(user, incident.service, now),
         key,
+        *_kept_outside(now),
         append(
             action="checklist.signed",
             subject="run:1",
@@ -250,6 +254,23 @@ def _measured(now: datetime) -> list[Any]:
         DigestDelivery.objects.create(
             plan=plan, local_date=now.date(), composed_at=now
         ),
+    ]
+
+
+def _kept_outside(now: datetime) -> list[Any]:
+    anchor = AuditAnchor.objects.create(name="Head")
+    return [
+        anchor,
+        AnchoredHead.objects.create(
+            anchor=anchor,
+            anchor_name=anchor.name,
+            local_date=now.date(),
+            composed_at=now,
+            seq=1,
+            hash="f" * 64,
+            message_count=1,
+        ),
+        AuditCheck.objects.create(at=now, count=0, seq=0, hash="0" * 64),
     ]
 
 

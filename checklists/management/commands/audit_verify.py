@@ -109,5 +109,7 @@ def _head(text: str) -> Link:
     seq, _, known = text.strip().partition(":")
     is_hash = len(known) == 64 and not set(known.lower()) - set("0123456789abcdef")
     if not (seq.isascii() and seq.isdigit() and int(seq) > 0 and is_hash):
-        raise ArgumentTypeError(f"{text!r} is no head, such as 1204:6b86b2… (64 digits)")
+        raise ArgumentTypeError(
+            f"{text!r} is no head, such as 1204:6b86b2… (64 digits)"
+        )
     return Link(int(seq), known.lower())

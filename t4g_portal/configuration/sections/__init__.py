@@ -6,6 +6,7 @@ A section stands after those that its rows refer to.
 from __future__ import annotations
 
 from t4g_portal.configuration.sections.checklists import (
+    AUDIT_ANCHORS,
     CHECKLIST_SECTIONS,
     CHECKLIST_TEMPLATES,
 )
@@ -59,4 +60,5 @@ SECTIONS = (
     DIGEST_PLANS,
     CHECKLIST_TEMPLATES,
     CHECKLIST_SECTIONS,
+    AUDIT_ANCHORS,
 )

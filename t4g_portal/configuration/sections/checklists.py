@@ -1,4 +1,4 @@
-"""Checklist templates. Versions and runs are made in the portal, never by a file."""
+"""Checklist templates and audit anchors. Versions and runs are made in the portal, never by a file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from django.utils.translation import gettext as _
 
 from checklists import validation
-from checklists.models import ChecklistTemplate, TemplateItem, TemplateSection
-from notifications.models import Contact
+from checklists.models import (
+    AuditAnchor,
+    ChecklistTemplate,
+    TemplateItem,
+    TemplateSection,
+)
+from notifications.models import Channel, Contact
 from t4g_portal.configuration.tables import (
     Candidate,
     Fault,
@@ -44,6 +49,11 @@ def _check_section(candidate: Candidate) -> Iterator[Fault]:
                 part="items",
                 index=index,
             )
+
+
+def _check_anchor(candidate: Candidate) -> Iterator[Fault]:
+    for fault in validation.anchor_faults(candidate.values):
+        yield Fault(fault.field, fault.message)
 
 
 CHECKLIST_TEMPLATES = Section(
@@ -84,4 +94,17 @@ CHECKLIST_SECTIONS = Section(
         ),
     ),
     check=_check_section,
+)
+
+AUDIT_ANCHORS = Section(
+    name="audit_anchors",
+    model=AuditAnchor,
+    key=("name",),
+    columns=columns(
+        AuditAnchor,
+        "name at time_zone channels contacts is_enabled",
+        references={Channel: "name", Contact: "name"},
+    ),
+    left_out=frozenset(),
+    check=_check_anchor,
 )
