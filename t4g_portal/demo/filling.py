@@ -20,10 +20,10 @@ from monitors.models import Monitor
 from notifications.models import Contact
 from notifications.verifying import verify_by_hand
 from t4g_portal.configuration.importing import import_configuration
-from t4g_portal.demo import past, past_kpis
+from t4g_portal.demo import past, past_checklists, past_kpis
 from t4g_portal.demo.marking import DATABASE_MARK, folder, read_ports, write
 from t4g_portal.lib.models import SeededKey
-from t4g_portal.roles import MANAGER, ON_CALL, OPS
+from t4g_portal.roles import MANAGER, ON_CALL, OPS, seed_roles
 
 CONFIGURATION = Path(__file__).with_name("configuration.yaml")
 ADMIN = "demo"
@@ -65,11 +65,14 @@ def fill(*, now: datetime) -> bool:
         )
         if is_new or _has_moved():
             _configure()
+        # Whoever signs needs the role by then.
+        seed_roles(now=now)
         people = _people()
         if is_new:
             _introduce(people, now)
             past.write(now=now, people=people)
             past_kpis.write(now=now, people=people)
+            past_checklists.write(now=now, people=people)
     _tell_jobs_where_to_ping()
     return is_new
 

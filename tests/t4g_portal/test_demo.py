@@ -13,9 +13,11 @@ from django.http import HttpResponse, JsonResponse
 from django.test import RequestFactory
 from django.utils import timezone
 
+from checklists import queries
 from incidents.models import Incident
 from kpis.models import Backfill, Kpi
 from monitors.models import HourlyRollup, Monitor, StatusInterval
+from notifications.models import Notification
 from t4g_portal.demo import figures, filling, inbox, marking, parts
 from t4g_portal.demo.banner import DemoBanner
 from t4g_portal.lib.models import SeededKey
@@ -156,6 +158,28 @@ class TestFilling:
         starts = StatusInterval.objects.order_by("started_at")
         assert (timezone.now() - starts[0].started_at).days == 90
         assert User.objects.get(username="demo").check_password(filling.password())
+
+    def test_one_release_lacks_a_signature_and_one_is_stuck(self, demo):
+        now = timezone.now()
+        filling.fill(now=now)
+
+        stuck, ready = sorted(
+            queries.open_runs(now=now), key=lambda one: -len(one.standing.blocking)
+        )
+        assert {one.key: one.state for one in ready.standing.blocking} == {
+            "answers": "waiting"
+        }
+        assert ready.standing.of("logs").state == "waived"
+        assert {one.key: one.state for one in stuck.standing.blocking} == {
+            "answers": "stale",
+            "figures": "waiting",
+            "logs": "not_connected",
+            "drill": "failed",
+            "reviewed": "waiting",
+            "rollback": "waiting",
+        }
+        assert not Notification.objects.filter(status="queued").exists()
+        assert not Incident.objects.open().exists()
 
     def test_a_year_of_figures_is_made_up(self, demo):
         now = timezone.now()
