@@ -68,7 +68,7 @@ def load_run(run_id: int, *, now: datetime) -> LoadedRun:
 
 
 def load_runs(run_ids: Collection[int], *, now: datetime) -> list[LoadedRun]:
-    """Return runs, newest first, with all that their pages need; seven queries."""
+    """Return runs, newest first, with all that their pages need; nine queries."""
     runs = list(
         ChecklistRun.objects.filter(pk__in=run_ids)
         .select_related("service")

@@ -39,6 +39,16 @@ def _missing_signatures(values: Values) -> str:
     ) % {"count": missing}
 
 
+def _did_not_pass(values: Values) -> str:
+    """What the verifier says; of a program's payload, which one it was."""
+    if values["kind"] == "verification":
+        found = values["payload"]
+        return registry.words(found["verifier"], found["code"], found["values"])
+    return _("%(title)s did not pass. Send it again, or withdraw it.") % {
+        "title": values["title"] or _("What a program sent")
+    }
+
+
 def _signed_other(values: Values) -> str:
     changed = set(values.get("changed", ()))
     name = {"name": values["name"]}
@@ -51,27 +61,15 @@ def _signed_other(values: Values) -> str:
     return _("%(name)s signed another text.") % name
 
 
-def _found(values: Values) -> str:
-    """Say what the verifier saw, where one did; what a program sent has no such words."""
-    payload = values.get("payload", {})
-    if not payload.get("verifier") or not payload.get("code"):
-        return ""
-    return registry.words(
-        payload["verifier"], payload["code"], payload.get("values", {})
-    )
-
-
 def _moment(values: Values) -> dict[str, str]:
     return {"at": date_format(localtime(values["at"]), "DATETIME_FORMAT")}
 
 
 _WORDS: Mapping[str, Callable[[Values], str]] = {
     # Evidence
-    "evidence_failed": lambda v: _found(v) or _("What was verified failed."),
-    "evidence_unknown": lambda v: _found(v) or _("It could not be verified."),
-    "evidence_not_connected": lambda v: (
-        _found(v) or _("What would verify it is not connected.")
-    ),
+    "evidence_failed": _did_not_pass,
+    "evidence_unknown": _did_not_pass,
+    "evidence_not_connected": _did_not_pass,
     "evidence_ahead": lambda _v: _("The evidence is dated in the future."),
     "evidence_old": lambda _v: _("The evidence is too old. Bring new evidence."),
     "evidence_missing": lambda _v: _("Evidence is missing. Attach some."),

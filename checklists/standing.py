@@ -422,8 +422,13 @@ def _evidence_reasons(
 ) -> Iterator[tuple[State, Reason]]:
     for one in counted:
         if one.verdict in _VERDICTS:
-            payload = {"evidence": one.id, "payload": one.payload}
-            yield _VERDICTS[one.verdict], Reason(f"evidence_{one.verdict}", payload)
+            values = {
+                "evidence": one.id,
+                "kind": one.kind,
+                "title": one.title,
+                "payload": one.payload,
+            }
+            yield _VERDICTS[one.verdict], Reason(f"evidence_{one.verdict}", values)
         if one.captured_at > now + AHEAD:
             yield State.UNKNOWN, Reason("evidence_ahead", {"evidence": one.id})
     kinds = {one.kind for one in counted}

@@ -6,12 +6,14 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from checklists.actors import Actor
 from checklists.models import RunItem
 from checklists.services.refusing import item_of, locked_run, written
 from checklists.services.runs import append, end_waivers
 from notifications.models import Contact
+from t4g_portal.lib.retelling import source_language
 
 
 def reopen(
@@ -30,7 +32,7 @@ def reopen(
         if item.kind == RunItem.Kind.RULE:
             item.next_verify_at = now
         item.save(update_fields=["revision", "lease_until", "next_verify_at"])
-        end_waivers(run, _("The item was reopened."), actor, now, item=item)
+        end_waivers(run, _reopened(), actor, now, item=item)
         details = {"item": item.key, "revision": item.revision, "reason": reason}
         append("item_reopened", run, actor, details, now)
     return item
@@ -49,3 +51,8 @@ def assign(
         details = {"item": item.key, "owner": item.owner_name}
         append("item_assigned", run, actor, details, now)
     return item
+
+
+def _reopened() -> str:
+    with source_language():
+        return pgettext("stored", "The item was reopened.")

@@ -11,6 +11,7 @@ from django.core.validators import slug_re
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from checklists.actors import Actor, engine
 from checklists.content import run_items
@@ -22,6 +23,7 @@ from checklists.standing import judge
 from incidents.models import Service
 from notifications.models import Contact
 from t4g_portal.lib import audit
+from t4g_portal.lib.retelling import source_language
 
 MAX_TITLE, MAX_DEPLOYMENT, MAX_ENVIRONMENT = 200, 500, 60
 State = ChecklistRun.State
@@ -124,7 +126,7 @@ def move_to_commit(
             next_verify_at=now, lease_until=None
         )
         details = {"from": before, "to": git_sha, "deployment": run.deployment}
-        end_waivers(run, _("The run moved to another commit."), actor, now)
+        end_waivers(run, run_moved(), actor, now)
         append("run_moved", run, actor, details, now)
     return run
 
@@ -170,9 +172,21 @@ def expire_due(*, now: datetime) -> list[int]:
             )
             if run is None:
                 continue
-            _end(run, State.EXPIRED, _("Its deadline is over."), engine(), now)
+            _end(run, State.EXPIRED, deadline_over(), engine(), now)
         ended.append(run_id)
     return ended
+
+
+def deadline_over() -> str:
+    """Why an expired run ended, as it is stored."""
+    with source_language():
+        return pgettext("stored", "Its deadline is over.")
+
+
+def run_moved() -> str:
+    """Why a waiver ended with its commit, as it is stored."""
+    with source_language():
+        return pgettext("stored", "The run moved to another commit.")
 
 
 def commit(git_sha: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Group
 
-from checklists import services
+from checklists import reasons, services
+from checklists import standing as standing_module
 from checklists.actors import person
 from checklists.models import SignOff
 from checklists.services import Refused
@@ -351,3 +354,29 @@ def test_first_name_printed_is_the_name_at_signing():
 
     row.refresh_from_db()
     assert (row.printed_name, row.role) == ("Ana Costa", OPS.name)
+
+
+def test_every_reason_of_the_judge_has_its_words():
+    """What is said where; a code without words would be an error page."""
+    source = Path(standing_module.__file__ or "").read_text()
+    codes = set(re.findall(r'Reason\(\s*"(\w+)"', source))
+
+    assert codes
+    assert codes <= reasons.codes()
+
+
+def test_program_that_speaks_like_a_verifier_is_quoted_by_its_title():
+    run = make_run({"kind": "external"}, now=NOW)
+    services.evidence.attach_payload(
+        run_id=run.pk,
+        item_id=only_item(run).pk,
+        title="Tests",
+        payload={"verifier": "monitor_up", "code": "up", "values": 7},
+        verdict="failed",
+        actor=person(make_signer()),
+        now=NOW,
+    )
+
+    [reason] = standing(run, now=NOW).items[0].reasons
+
+    assert reasons.words(reason).startswith("Tests did not pass.")
