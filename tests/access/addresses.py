@@ -18,6 +18,7 @@ from django.db.models import Model
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern, URLResolver
 
+from checklists.models import ChecklistTemplate
 from incidents.models import (
     Absence,
     ActionItem,
@@ -475,6 +476,11 @@ DECLARED: dict[str, Asks] = {
     "admin/kpis/kpi/<path:object_id>/history/": form(
         "kpis.view_kpi kpis.view_sql", on=Kpi
     ),
+    "admin/checklists/checklisttemplate/<path:object_id>/versions/": Asks(
+        get="checklists.view_checklisttemplate",
+        post="checklists.view_checklisttemplate checklists.publish_template",
+        on=ChecklistTemplate,
+    ),
     "admin/kpis/digestplan/<path:object_id>/preview/": page(
         "kpis.view_digestplan", on=DigestPlan
     ),
@@ -571,6 +577,10 @@ ACTIONS: dict[str, dict[str, str]] = {
         ("enable", "disable"), "checklists.change_auditanchor"
     ),
     "kpis.kpi": dict.fromkeys(("enable", "disable", "edit_several"), "kpis.change_kpi"),
+    "checklists.checklisttemplate": dict.fromkeys(
+        ("enable", "disable"), "checklists.change_checklisttemplate"
+    ),
+    "checklists.templateitem": {"edit_several": "checklists.change_templateitem"},
     "cellar.apikey": {"revoke": "cellar.change_apikey"},
     "notifications.notification": {
         "retry_selected": "notifications.change_notification",
