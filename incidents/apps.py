@@ -11,13 +11,16 @@ class IncidentsConfig(AppConfig):
     verbose_name = _("Incidents")
 
     def ready(self) -> None:
-        """Say how what raises alerts of this floor's own is called, and where it is."""
-        from incidents import sources
+        """Say what raises alerts of this floor's own, and what goes on around incidents."""
+        from incidents import deploying_queries, sources, surroundings
 
         sources.register(
             kind="schedule",
             names=_schedule_names,
             page="admin:incidents_schedule_change",
+        )
+        surroundings.register(
+            name="incidents.deploy_windows", source=deploying_queries.around
         )
 
 

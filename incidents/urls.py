@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from incidents import followup_views, together_views, views
+from incidents import deploying_views, followup_views, together_views, views
 from incidents.numbers import views as numbers
 
 app_name = "incidents"
@@ -39,6 +39,8 @@ urlpatterns = [
     path("<int:pk>/postmortem/waive/", followup_views.waive, name="waive"),
     path("<int:pk>/postmortem/owner/", followup_views.give, name="owner"),
     path("<int:pk>/actions/", followup_views.add_item, name="add-item"),
+    path("deploy-windows/<int:pk>/", deploying_views.window, name="window"),
+    path("deploy-windows/<int:pk>/close/", deploying_views.close, name="close-window"),
     path("follow-up/", followup_views.followup, name="followup"),
     path("actions/<int:pk>/", followup_views.item, name="item"),
     path("actions/<int:pk>/set/", followup_views.set_item, name="set-item"),

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import conditional_page, require_safe
 
-from incidents import people, queries, services, surroundings
+from incidents import deploying_queries, people, queries, services, surroundings
 from incidents.buttons import act, act_on_form, actor, button, typed_text
 from incidents.collaboration import choosing, handovers
 from incidents.collaboration import queries as together_queries
@@ -50,6 +50,9 @@ def incident_list(request: HttpRequest) -> HttpResponse:
     context = {
         "filters": filters,
         "open": queries.open_incidents(filters=filters),
+        "windows": deploying_queries.open_windows(now=now)
+        if request.user.has_perm("incidents.view_deploywindow")
+        else [],
         "query": _query(request),
         "now": now,
     }

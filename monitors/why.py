@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from incidents.hindsight import Hindsight, Line, looking_back
-from incidents.models import Alert, Incident
+from incidents.models import Alert, HeldAlert, Incident
 from monitors.models import CheckResult, Monitor, StatusInterval, Threshold
 from monitors.pages.reasons import is_ours, reason_words
 from monitors.queries.shown import vouched
@@ -47,7 +47,7 @@ class Account:
 def account(*, monitor: Monitor, at: datetime, now: datetime) -> Account:
     """Say why nobody was paged about a monitor at `at`, or that somebody was.
 
-    `monitor` with its service and state. Seven queries at most.
+    `monitor` with its service and state. Eight queries at most.
     """
     look = _Look(monitor=monitor, at=at, now=now)
     found = looking_back(incidents=look.incidents(), at=at, now=now)
@@ -92,6 +92,14 @@ class _Look:
             .order_by("priority", "pk")[:MAX_ALERTS]
         )
 
+        self.held = list(
+            HeldAlert.objects.filter(
+                Q(ended_at=None) | Q(ended_at__gt=at),
+                source=f"monitor:{monitor.pk}",
+                held_at__lte=at,
+            ).order_by("priority", "pk")[:MAX_ALERTS]
+        )
+
     def incidents(self) -> list[Incident]:
         """Return the incidents that its alerts belonged to at the moment."""
         holding = {alert.incident_id: alert.incident for alert in self.alerts}
@@ -132,7 +140,17 @@ class _Look:
                 },
                 at=alert.triggered_at,
             )
-        if not self.alerts:
+        for held in self.held:
+            yield Line(
+                _("Alert of %(priority)s, held back by a deploy window: %(title)s")
+                % {
+                    "priority": Priority(held.priority).short,
+                    "title": retold(held.title),
+                },
+                at=held.held_at,
+                is_stop=True,
+            )
+        if not self.alerts and not self.held:
             yield Line(_("No alert of it fired then."), is_stop=True)
 
     def verdict(self) -> str:
@@ -150,6 +168,10 @@ class _Look:
                 "Nobody was paged yet, because it alerts only once it has been down for"
                 " %(wait)s."
             ) % {"wait": duration(min(one.for_s for one in waiting))}
+        if self.held:
+            return _(
+                "Nobody was paged yet, because a deploy window held its alert back."
+            )
         return _(
             "Nobody was paged, because its alert had not been raised by then, or had"
             " been resolved by hand."

@@ -6,7 +6,15 @@ the same transaction: no entry, no act. `Refused` says what to do instead.
 
 from __future__ import annotations
 
-from checklists.services import evidence, items, runs, signing, templates, waivers
+from checklists.services import (
+    evidence,
+    items,
+    runs,
+    signing,
+    templates,
+    waivers,
+    windows,
+)
 from checklists.services.refusing import Refused
 
 __all__ = [
@@ -17,4 +25,5 @@ __all__ = [
     "signing",
     "templates",
     "waivers",
+    "windows",
 ]

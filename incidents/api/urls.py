@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from incidents.api.covers import AbsenceResource, OverrideResource, SwapResource
+from incidents.api.deploying import DeployWindowResource, HeldAlertResource
 from incidents.api.incidents import (
     IncidentAlertResource,
     IncidentResource,
@@ -80,6 +81,11 @@ urlpatterns = [
         ActionItemResource.as_view({"post": "add"}),
     ),
     *resource("action-items/", ActionItemResource),
+    *resource("deploy-windows/", DeployWindowResource, acts={"close": "post close"}),
+    path(
+        "deploy-windows/<number:id>/held-alerts/",
+        HeldAlertResource.as_view({"get": "list"}),
+    ),
     path("numbers/", NumbersResource.as_view({"get": "read"})),
     path("simulator/", SimulatorResource.as_view({"get": "read"})),
     *resource("priority-rules/", PriorityRuleResource),

@@ -22,6 +22,7 @@ from checklists.models import ChecklistTemplate
 from incidents.models import (
     Absence,
     ActionItem,
+    DeployWindow,
     EscalationPolicy,
     Incident,
     Override,
@@ -216,6 +217,12 @@ DECLARED: dict[str, Asks] = {
         " incidents.change_actionitem",
         on=ActionItem,
     ),
+    "incidents/deploy-windows/<int:pk>/": page(
+        "incidents.view_deploywindow", on=DeployWindow
+    ),
+    "incidents/deploy-windows/<int:pk>/close/": act(
+        "incidents.change_deploywindow", on=DeployWindow
+    ),
     "incidents/actions/<int:pk>/set/": act(
         "incidents.change_actionitem", on=ActionItem
     ),
@@ -310,6 +317,18 @@ DECLARED: dict[str, Asks] = {
         "incidents.view_incident", "incidents.change_incident", on=Incident
     ),
     "api/v1/incidents/<number:id>/alerts/": api("incidents.view_alert", on=Incident),
+    "api/v1/deploy-windows/": api(
+        "incidents.view_deploywindow", "incidents.add_deploywindow"
+    ),
+    "api/v1/deploy-windows/<number:id>/": api(
+        "incidents.view_deploywindow", on=DeployWindow
+    ),
+    "api/v1/deploy-windows/<number:id>/close/": act(
+        "incidents.change_deploywindow", on=DeployWindow
+    ),
+    "api/v1/deploy-windows/<number:id>/held-alerts/": api(
+        "incidents.view_heldalert", on=DeployWindow
+    ),
     "api/v1/numbers/": api("incidents.view_incident"),
     "api/metrics/business": api("kpis.view_kpi"),
     "api/v1/simulator/": api("incidents.view_escalationpolicy"),
@@ -532,6 +551,7 @@ ENGINE_OWNED = {
     "checklists.signoff",
     "checklists.waiver",
     "checklists.gatedecision",
+    "checklists.reminder",
     "auditlog.logentry",
     "cellar.auditentry",
     "checklists.anchoredhead",

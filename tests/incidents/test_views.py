@@ -334,7 +334,7 @@ def test_page_costs_a_fixed_number_of_queries(reader, now, django_assert_num_que
     # last note, alerts, timeline, similar incidents; the reader's contact, an open
     # question, roles, whom to choose (two), what to merge into, action items, what was
     # merged, windows around.
-    with django_assert_num_queries(23):
+    with django_assert_num_queries(24):
         reader.get(address("detail", incident))
 
 
@@ -356,7 +356,7 @@ def test_list_costs_a_fixed_number_of_queries(reader, now, django_assert_num_que
     reader.get(address("list"))
 
     # Session, user and what they may do; open, past, response times, services.
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         reader.get(address("list"))
 
 

@@ -13,6 +13,7 @@ from django.urls import reverse
 from incidents import intake, services
 from incidents.advancing import advance_due
 from incidents.collaboration import merging
+from incidents.deploy_windows import open_window
 from incidents.models import Alert, Incident, IncidentEvent
 from monitors.models import Monitor, Threshold
 from monitors.thresholds import down_alerts
@@ -317,6 +318,20 @@ def test_an_incident_without_a_policy_is_told_all_the_same(monitor, now):
     assert "no page had been written by then" in look(monitor, now).verdict
 
 
+def test_a_deploy_window_that_holds_the_alert_back_is_the_reason(monitor, now):
+    make_down(monitor, now)
+    make_threshold(priority="p1")
+    open_window(service=monitor.service, minutes=30, reason="1.4", now=now - MINUTE)
+    down_alerts.judge_down(
+        monitor=monitor, is_down=True, since=now, message="HTTP 503", now=now
+    )
+
+    found = look(monitor, now + MINUTE)
+
+    assert "because a deploy window held its alert back" in found.verdict
+    assert any("held back by a deploy window" in line for line in said(found))
+
+
 def test_a_drill_pages_for_no_outage(monitor, now):
     make_down(monitor, now)
     make_incident(
@@ -372,8 +387,8 @@ def test_it_costs_the_same_queries_however_much_happened(
         )
     row = Monitor.objects.for_pages().get(pk=monitor.pk)
 
-    # One of them asks for what was merged since.
-    with django_assert_max_num_queries(7):
+    # One of them asks for what was merged since, one for what a deploy window held.
+    with django_assert_max_num_queries(8):
         account(monitor=row, at=now, now=now)
 
 
