@@ -115,8 +115,22 @@ def pending_for(user: User, *, now: datetime) -> list[Pending]:
         Pending(loaded.run, loaded.item(one.key), one, act)
         for loaded in reversed(open_runs(now=now))
         for one in loaded.standing.items
-        if (act := _awaited(loaded.facts, one, person, now))
+        if (act := awaited_act(loaded.facts, one, person, now))
     ]
+
+
+def awaited_act(
+    run: RunFacts, one: ItemStanding, person: PersonFacts, now: datetime
+) -> str:
+    """Return what an item awaits of somebody: to `sign` it, to `approve` its waiver, or ""."""
+    waiver = one.waiver
+    if waiver is not None and waiver.approved_by_id is None and not one.passes:
+        is_over = now >= waiver.expires_at
+        if not is_over and why_not_approve(run, one.item, waiver, person) is None:
+            return "approve"
+    if one.passes or why_not_sign(run, one.item, person, now) is not None:
+        return ""
+    return "sign"
 
 
 def person_facts(user_ids: Collection[int]) -> dict[int, PersonFacts]:
@@ -142,19 +156,6 @@ def person_facts(user_ids: Collection[int]) -> dict[int, PersonFacts]:
 
 
 # --- Inside -------------------------------------------------------------------------------
-
-
-def _awaited(
-    run: RunFacts, one: ItemStanding, person: PersonFacts, now: datetime
-) -> str:
-    waiver = one.waiver
-    if waiver is not None and waiver.approved_by_id is None and not one.passes:
-        is_over = now >= waiver.expires_at
-        if not is_over and why_not_approve(run, one.item, waiver, person) is None:
-            return "approve"
-    if one.passes or why_not_sign(run, one.item, person, now) is not None:
-        return ""
-    return "sign"
 
 
 def _items_of(run_ids: Sequence[int]) -> dict[int, list[RunItem]]:

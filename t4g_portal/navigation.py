@@ -142,6 +142,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         (_("Numbers"), "incidents:numbers", "insights"),
         (_("Monitors"), "monitors:list", "monitor_heart"),
         (_("KPIs"), "kpis:board", "monitoring"),
+        (_("Checklists"), "checklists:runs", "rule"),
         (_("Simulator"), "simulator", "route"),
         (_("Drills"), "drills:list", "fact_check"),
         (_("Status page"), "status", "public"),

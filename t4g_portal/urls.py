@@ -23,6 +23,7 @@ urlpatterns = [
     path("", include("incidents.inbound.urls")),
     path("", include("notifications.inbound.urls")),
     path("kpis/", include("kpis.urls")),
+    path("checklists/", include("checklists.urls")),
     path("drills/", include("monitors.drills.urls")),
     path("incidents/", include("incidents.urls")),
     path("simulator/", simulator_views.simulator_page, name="simulator"),

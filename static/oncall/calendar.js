@@ -1,11 +1,10 @@
 // The On call page: dragging over a lane of the calendar asks who is on call then instead,
-// in a dialog; the same form is a page for who has no mouse or no script. Also copies links.
+// in a dialog (dialog.js); the same form is a page for who has no mouse or no script. Also copies links.
 (() => {
   "use strict";
 
   const HOUR_PX_MAGNET = 7; // a border of a shift that is so near is meant
   const SLOTS = 168; // hours of a week
-  const TIMEOUT_MS = 10_000;
 
   const pad = (number) => String(number).padStart(2, "0");
 
@@ -16,77 +15,6 @@
     const at = new Date(Date.UTC(year, month - 1, day, hours));
     return `${at.getUTCFullYear()}-${pad(at.getUTCMonth() + 1)}-${pad(at.getUTCDate())}T${pad(at.getUTCHours())}:00`;
   };
-
-  class Dialog {
-    constructor(page) {
-      this.page = page;
-      this.element = document.createElement("dialog");
-      this.element.className = "oc-dialog";
-      this.element.addEventListener("close", () => this.element.replaceChildren());
-      this.element.addEventListener("click", (event) => {
-        // Beside the dialog: its backdrop.
-        if (event.target === this.element) this.element.close();
-        if (event.target.closest("[data-close]")) {
-          event.preventDefault();
-          this.element.close();
-        }
-      });
-      this.element.addEventListener("submit", (event) => this.send(event));
-      page.append(this.element);
-    }
-
-    async open(address) {
-      try {
-        const answer = await this.fetch(address);
-        this.show(await answer.text());
-      } catch {
-        location.assign(address);
-      }
-    }
-
-    fetch(address, options = {}) {
-      return fetch(address, {
-        headers: { "X-Requested-With": "dialog" },
-        credentials: "same-origin",
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-        ...options,
-      }).then((answer) => {
-        // Not followed: it was saved, and the page says so.
-        if (!answer.ok && answer.type !== "opaqueredirect") throw new Error(`answered ${answer.status}`);
-        return answer;
-      });
-    }
-
-    show(html) {
-      const fresh = document.createElement("template");
-      fresh.innerHTML = html;
-      this.element.replaceChildren(fresh.content);
-      const title = this.element.querySelector("h2");
-      if (title) {
-        title.id = "oc-dialog-title";
-        this.element.setAttribute("aria-labelledby", title.id);
-      }
-      if (!this.element.open) this.element.showModal();
-      const wanted = ["[aria-invalid]", "[data-first]", "select, input:not([type=hidden])"];
-      wanted.map((one) => this.element.querySelector(one)).find(Boolean)?.focus();
-    }
-
-    async send(event) {
-      const form = event.target;
-      if (form.method !== "post") return;
-      event.preventDefault();
-      const body = new FormData(form, event.submitter);
-      event.submitter?.setAttribute("disabled", "");
-      try {
-        const answer = await this.fetch(form.action, { method: "POST", body, redirect: "manual" });
-        if (answer.type === "opaqueredirect") location.reload();
-        else this.show(await answer.text());
-      } catch {
-        // As without a script: the browser says what is wrong.
-        form.submit();
-      }
-    }
-  }
 
   class Lane {
     constructor(element, page, dialog) {
@@ -213,7 +141,7 @@
     if (!page) return;
     copying(page);
     if (!page.dataset.changeUrl) return;
-    const dialog = new Dialog(page);
+    const dialog = new PortalDialog(page);
     page.querySelectorAll("[data-lane]").forEach((lane) => new Lane(lane, page, dialog));
     page.addEventListener("click", (event) => {
       const link = event.target.closest("a[data-dialog]");

@@ -18,7 +18,7 @@ from django.db.models import Model
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern, URLResolver
 
-from checklists.models import ChecklistTemplate
+from checklists.models import ChecklistRun, ChecklistTemplate
 from incidents.models import (
     Absence,
     ActionItem,
@@ -118,6 +118,10 @@ FIRST_STEPS = (
     " notifications.add_channel notifications.change_channel"
 )
 
+_RUN = "checklists.view_checklistrun"
+# An item of the run of `World`; of what is under it, there may be none.
+_ITEM = {"key": "health", "sign_off": "1", "evidence_id": "1", "waiver": "1"}
+
 _TAKE = "incidents.view_schedule incidents.take_shift"
 
 DECLARED: dict[str, Asks] = {
@@ -142,6 +146,40 @@ DECLARED: dict[str, Asks] = {
     "kpis/<slug:slug>/export.<str:form>": page(
         "kpis.view_kpi", parts={"slug": "members", "form": "csv"}
     ),
+    "checklists/": page(_RUN),
+    "checklists/new/": form(f"{_RUN} checklists.add_checklistrun"),
+    "checklists/mine/": page(_RUN),
+    "checklists/<int:pk>/": page(_RUN, on=ChecklistRun),
+    "checklists/<int:pk>/print/": page(_RUN, on=ChecklistRun),
+    **{
+        f"checklists/<int:pk>/{name}/": act(
+            f"{_RUN} checklists.change_checklistrun", on=ChecklistRun
+        )
+        for name in ("close", "cancel", "commit")
+    },
+    "checklists/<int:pk>/items/<slug:key>/": page(_RUN, on=ChecklistRun, parts=_ITEM),
+    "checklists/<int:pk>/items/<slug:key>/evidence/<int:evidence_id>/file/": page(
+        _RUN, on=ChecklistRun, parts=_ITEM, may_be_missing=True
+    ),
+    **{
+        f"checklists/<int:pk>/items/<slug:key>/{rest}/": act(
+            f"{_RUN} checklists.{needs}", on=ChecklistRun, parts=_ITEM
+        )
+        for rest, needs in {
+            "sign": "sign",
+            "signatures/<int:sign_off>/revoke": "sign",
+            "evidence/link": "add_evidence",
+            "evidence/note": "add_evidence",
+            "evidence/file": "add_evidence",
+            "evidence/<int:evidence_id>/withdraw": "change_evidence",
+            "waivers": "waive",
+            "waivers/<int:waiver>/approve": "waive",
+            "waivers/<int:waiver>/refuse": "waive",
+            "waivers/<int:waiver>/end": "waive",
+            "reopen": "change_checklistrun",
+            "owner": "change_checklistrun",
+        }.items()
+    },
     "incidents/": page("incidents.view_incident"),
     "incidents/numbers/": page("incidents.view_incident"),
     "incidents/numbers/<str:name>.csv": page(
