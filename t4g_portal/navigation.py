@@ -80,7 +80,7 @@ GROUPS: Sequence[Group] = (
         gettext_lazy("Checklists"),
         (
             Entry("checklists.ChecklistTemplate", "checklist"),
-            Entry("checklists.TemplateSection", "segment"),
+            Entry("checklists.TemplateSection", "view_list"),
             Entry("checklists.TemplateItem", "check_box"),
             Entry("checklists.AuditAnchor", "anchor"),
         ),
@@ -113,7 +113,7 @@ GROUPS: Sequence[Group] = (
             Entry("checklists.Evidence", "attach_file"),
             Entry("checklists.SignOff", "draw"),
             Entry("checklists.Waiver", "policy"),
-            Entry("checklists.GateDecision", "door_front"),
+            Entry("checklists.GateDecision", "traffic"),
             Entry("cellar.AuditEntry", "link"),
             Entry("checklists.AuditCheck", "verified"),
             Entry("checklists.AnchoredHead", "outgoing_mail"),
