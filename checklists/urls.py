@@ -21,6 +21,7 @@ urlpatterns = [
     path(_ITEM, items.sheet, name="item"),
     path(f"{_ITEM}sign/", items.sign, name="sign"),
     path(f"{_ITEM}signatures/<int:sign_off>/revoke/", items.revoke, name="revoke"),
+    path(f"{_ITEM}verify/", items.verify, name="verify"),
     path(f"{_ITEM}evidence/link/", items.add_link, name="add-link"),
     path(f"{_ITEM}evidence/note/", items.add_note, name="add-note"),
     path(f"{_ITEM}evidence/file/", items.add_file, name="add-file"),

@@ -15,6 +15,7 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from checklists import verifying
 from checklists.actors import person
 from checklists.models import Evidence, RunItem, SignOff
 from checklists.page_forms import (
@@ -194,6 +195,16 @@ def withdraw(request: HttpRequest, pk: int, key: str, evidence_id: int) -> HttpR
 
     done = _("It is withdrawn. What was signed on it counts no more.")
     return _act(request, pk, key, act, form=("withdraw", form), done=done)
+
+
+@acting(ADD_EVIDENCE)
+def verify(request: HttpRequest, pk: int, key: str) -> HttpResponse:
+    """Have the portal look again now, for somebody who waits."""
+
+    def act(item: RunItem, now: datetime) -> object:
+        return verifying.verify(run_id=pk, item_id=item.pk, now=now)
+
+    return _act(request, pk, key, act, done=_("The portal has looked again."))
 
 
 @acting(WAIVE)

@@ -107,6 +107,7 @@ class Sheet:
     may_end_waiver: bool
     may_ask_waiver: bool
     may_add_evidence: bool
+    may_verify: bool
     may_change: bool
     needs_password: bool
 
@@ -164,6 +165,7 @@ def sheet(
         may_end_waiver=waiver is not None and may_waive,
         may_ask_waiver=waiver is None and may_waive and not standing.passes,
         may_add_evidence=run.is_open and may(ADD_EVIDENCE),
+        may_verify=run.is_open and item.kind == RunItem.Kind.RULE and may(ADD_EVIDENCE),
         may_change=run.is_open and may(CHANGE_RUN),
         needs_password=not is_confirmed,
     )

@@ -168,6 +168,7 @@ DECLARED: dict[str, Asks] = {
         for rest, needs in {
             "sign": "sign",
             "signatures/<int:sign_off>/revoke": "sign",
+            "verify": "add_evidence",
             "evidence/link": "add_evidence",
             "evidence/note": "add_evidence",
             "evidence/file": "add_evidence",

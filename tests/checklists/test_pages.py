@@ -500,6 +500,17 @@ class TestEvidence:
             assert "<script>alert" not in body
             assert "<img src=x>" not in body
 
+    def test_portal_looks_again_when_asked(self, zoe, now):
+        item = only_item(
+            make_run({"kind": "rule", "verifier": "drill_passed"}, now=now)
+        )
+
+        answer = client_of(zoe).post(item_url(item, "verify/"), headers=DIALOG)
+
+        assert "The portal has looked again" in words(answer)
+        assert Evidence.objects.get().verdict == "failed"
+        assert "No drill in the last 30 days. Run one." in words(answer)
+
 
 class TestWaiver:
     def test_two_people_and_two_passwords_waive(self, zoe, now):
