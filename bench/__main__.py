@@ -9,6 +9,7 @@ from collections.abc import Callable
 from bench import (
     admin_lists,
     api,
+    audit_chain,
     digest,
     escalation,
     grouping,
@@ -39,6 +40,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Figure]]] = {
     "kpi-pages": kpi_pages.kpi_pages,
     "digest": digest.digest,
     "kpi-backfill": kpi_backfill.kpi_backfill,
+    "audit-chain": audit_chain.audit_chain,
     "idle": probing.idle,
     "sustained": probing.sustained,
 }
