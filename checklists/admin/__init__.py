@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from checklists.admin import anchor, records, template
+from checklists.admin import anchor, gate, records, template
 
-__all__ = ["anchor", "records", "template"]
+__all__ = ["anchor", "gate", "records", "template"]

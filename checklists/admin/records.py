@@ -9,7 +9,6 @@ from django.http import HttpRequest
 from checklists.models import (
     ChecklistRun,
     Evidence,
-    GateDecision,
     SignOff,
     TemplateVersion,
     Waiver,
@@ -93,18 +92,3 @@ class WaiverAdmin(LookOnlyAdmin):
     list_select_related = ["item"]
     search_fields = ["item__key", "item__title", "reason"]
     ordering = ["-requested_at"]
-
-
-@admin.register(GateDecision)
-class GateDecisionAdmin(LookOnlyAdmin):
-    list_display = [
-        "service_slug",
-        "environment",
-        "git_sha",
-        "verdict",
-        "caller",
-        "decided_at",
-    ]
-    list_filter = ["verdict", "environment", "service_slug", "decided_at"]
-    search_fields = ["service_slug", "git_sha", "caller"]
-    ordering = ["-decided_at"]

@@ -40,9 +40,19 @@ class Finding(Protocol):
 
 
 def attach_link(
-    *, run_id: int, item_id: int, url: str, title: str, actor: Actor, now: datetime
+    *,
+    run_id: int,
+    item_id: int,
+    url: str,
+    title: str,
+    actor: Actor,
+    now: datetime,
+    git_sha: str | None = None,
 ) -> Evidence:
-    """Keep an address as evidence; raises Refused."""
+    """Keep an address as evidence; raises Refused.
+
+    `git_sha`: the commit that it is about. Refused when the run is at another.
+    """
     url = url.strip()
     parts = urlsplit(url)
     if (
@@ -60,6 +70,7 @@ def attach_link(
         title=_titled(title),
         payload={"url": url},
         rest={"url": url},
+        about=git_sha,
         actor=actor,
         now=now,
     )
@@ -73,8 +84,9 @@ def attach_note(
     actor: Actor,
     now: datetime,
     title: str = "",
+    git_sha: str | None = None,
 ) -> Evidence:
-    """Keep what somebody wrote as evidence; raises Refused."""
+    """Keep what somebody wrote as evidence; raises Refused. `git_sha` as for a link."""
     text = written(text, code="text_missing", message=_("Write what you saw."))
     return _attach(
         run_id=run_id,
@@ -82,6 +94,7 @@ def attach_note(
         kind=Kind.NOTE,
         title=_titled(title),
         payload={"text": text},
+        about=git_sha,
         actor=actor,
         now=now,
     )
@@ -126,10 +139,12 @@ def attach_payload(
     now: datetime,
     verdict: str = Verdict.PASSED,
     url: str = "",
+    git_sha: str | None = None,
 ) -> Evidence:
     """Keep what a program sends, such as a report of tests; raises Refused.
 
-    A later payload of the same title stands for the one before.
+    A later payload of the same title stands for the one before. `git_sha` as for a
+    link: a pipeline that is slow must not vouch for a commit that it never saw.
     """
     if verdict not in {Verdict.PASSED, Verdict.FAILED, Verdict.UNKNOWN}:
         raise Refused("bad_verdict", _("The verdict is passed, failed or unknown."))
@@ -152,6 +167,7 @@ def attach_payload(
         payload=payload,
         rest={"verdict": verdict, "url": url},
         basis={"payload": payload, "verdict": verdict},
+        about=git_sha,
         actor=actor,
         now=now,
     )
@@ -283,12 +299,19 @@ def _attach(
     sha: str = "",
     basis: Mapping[str, Any] | None = None,
     rest: Mapping[str, Any] | None = None,
+    about: str | None = None,
 ) -> Evidence:
     kept = plain(payload)
     sha = sha or digest(kept)
     with transaction.atomic():
         run = locked_run(run_id)
         item = item_of(run, item_id)
+        if about is not None and about != run.git_sha:
+            raise Refused(
+                "other_commit",
+                _("The run is at another commit: %(git_sha)s. Send what is about that.")
+                % {"git_sha": run.git_sha},
+            )
         row = _create(
             run,
             item,
