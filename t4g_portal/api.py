@@ -38,6 +38,7 @@ urlpatterns = [
     path("v1/", include("incidents.api.urls")),
     path("v1/", include("monitors.api.urls")),
     path("v1/", include("kpis.api.urls")),
+    path("v1/", include("checklists.api.urls")),
     path("v1/", include("notifications.api.urls")),
     # Where the guide's backend has it, so without a slash.
     path("metrics/business", BusinessResource.as_view({"get": "read"})),

@@ -18,7 +18,7 @@ from django.db.models import Model
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern, URLResolver
 
-from checklists.models import ChecklistRun, ChecklistTemplate
+from checklists.models import ChecklistRun, ChecklistTemplate, Evidence, GateDecision
 from incidents.models import (
     Absence,
     ActionItem,
@@ -50,6 +50,7 @@ from notifications.models import (
     Notification,
     Provider,
 )
+from t4g_portal.lib.audit.models import AuditEntry
 from tests.access.world import World
 
 # Everybody, signed in or not.
@@ -123,6 +124,56 @@ _RUN = "checklists.view_checklistrun"
 _ITEM = {"key": "health", "sign_off": "1", "evidence_id": "1", "waiver": "1"}
 
 _TAKE = "incidents.view_schedule incidents.take_shift"
+
+_GATE = api(
+    "checklists.view_checklistrun",
+    parts={"service": "nothing", "environment": "production"},
+)
+_CHECKLISTS: dict[str, Asks] = {
+    "api/v1/checklist-templates/": api("checklists.view_checklisttemplate"),
+    "api/v1/checklist-templates/<number:id>/": api(
+        "checklists.view_checklisttemplate", on=ChecklistTemplate
+    ),
+    "api/v1/checklist-templates/<number:id>/versions/": api(
+        "checklists.view_templateversion", on=ChecklistTemplate
+    ),
+    "api/v1/checklist-runs/": api(
+        "checklists.view_checklistrun", "checklists.add_checklistrun"
+    ),
+    "api/v1/checklist-runs/<number:id>/": api(
+        "checklists.view_checklistrun", on=ChecklistRun
+    ),
+    **{
+        f"api/v1/checklist-runs/<number:id>/{name}/": act(
+            "checklists.change_checklistrun", on=ChecklistRun
+        )
+        for name in ("move", "close", "cancel")
+    },
+    "api/v1/checklist-runs/<number:id>/items/<slug:key>/evidence/": api(
+        "checklists.view_evidence",
+        "checklists.add_evidence",
+        on=ChecklistRun,
+        parts={"key": "health"},
+    ),
+    "api/v1/checklist-runs/<number:id>/items/<slug:key>/verify/": act(
+        "checklists.add_evidence", on=ChecklistRun, parts={"key": "health"}
+    ),
+    "api/v1/checklist-evidence/": api("checklists.view_evidence"),
+    "api/v1/checklist-evidence/<number:id>/": api(
+        "checklists.view_evidence", on=Evidence
+    ),
+    "api/v1/checklist-evidence/<number:id>/withdraw/": act(
+        "checklists.change_evidence", on=Evidence
+    ),
+    "api/v1/gates/<slug:service>/<slug:environment>/": _GATE,
+    "api/v1/gates/<slug:service>/<slug:environment>": _GATE,
+    "api/v1/gate-decisions/": api("checklists.view_gatedecision"),
+    "api/v1/gate-decisions/<number:id>/": api(
+        "checklists.view_gatedecision", on=GateDecision
+    ),
+    "api/v1/audit-entries/": api("cellar.view_auditentry"),
+    "api/v1/audit-entries/<number:id>/": api("cellar.view_auditentry", on=AuditEntry),
+}
 
 DECLARED: dict[str, Asks] = {
     # Pages
@@ -416,6 +467,7 @@ DECLARED: dict[str, Asks] = {
     "api/v1/kpis/<number:id>/points/": api("kpis.view_kpi", "kpis.enter_value", on=Kpi),
     "api/v1/kpi-runs/": api("kpis.view_kpirun"),
     "api/v1/kpi-runs/<number:id>/": api("kpis.view_kpirun", on=KpiRun),
+    **_CHECKLISTS,
     "api/v1/data-sources/": api("kpis.view_datasource"),
     "api/v1/data-sources/<number:id>/": api("kpis.view_datasource", on=DataSource),
     **_api_of(Contact, "contacts"),

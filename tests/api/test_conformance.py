@@ -24,6 +24,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from schemathesis import GenerationMode, checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
+from checklists import gate
+from checklists.actors import engine
+from checklists.services import evidence
 from incidents import intake
 from monitors.api import monitors as monitor_resource
 from monitors.models import Monitor
@@ -31,6 +34,7 @@ from monitors.probe_now import Probed, UnableToProbe
 from monitors.probes.base import Outcome, Phases, ProbeResult
 from monitors.series import NewSample, record_samples
 from tests.api.asking import make_key
+from tests.checklists.making import make_run
 from tests.factories import (
     make_channel,
     make_contact,
@@ -103,6 +107,21 @@ def described(
     )
     record_samples(
         samples=[NewSample(name="cpu", value=1.0, at=now, source="test")], now=now
+    )
+    run = make_run(now=now, service=service)
+    evidence.attach_note(
+        run_id=run.pk,
+        item_id=run.items.get().pk,
+        text="Looked at",
+        actor=engine(),
+        now=now,
+    )
+    gate.decide(
+        service_slug=service.slug,
+        environment="production",
+        sha=run.git_sha,
+        caller=engine(),
+        now=now,
     )
     # Of the kinds that ask nobody else.
     make_point(make_kpi(), now - timedelta(days=1), 5)

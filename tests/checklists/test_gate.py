@@ -215,7 +215,8 @@ class TestWords:
 
         (blocker,) = decide(run, now=now).row.reasons
 
-        assert blocker["reasons"][0]["detail"] == "What was verified failed."
+        said = blocker["reasons"][0]["detail"]
+        assert said == "Tests did not pass. Send it again, or withdraw it."
 
 
 class TestWaiver:

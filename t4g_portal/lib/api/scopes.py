@@ -20,20 +20,29 @@ FAMILIES: Mapping[str, Any] = {
     "drills": gettext_lazy("Drills"),
     "on_call": gettext_lazy("On-call schedules"),
     "kpis": gettext_lazy("KPIs and data sources"),
+    "checklists": gettext_lazy("Checklists, evidence and the audit chain"),
+    "gates": gettext_lazy("Release gates"),
     "notifications": gettext_lazy("Contacts and channels"),
 }
+# Families in which there is nothing to write.
+READ_ONLY = frozenset({"gates"})
 
 
 def scope_names() -> list[str]:
     """Return every scope, a family's reading before its writing."""
-    return [f"{family}:{act}" for family in FAMILIES for act in (READ, WRITE)]
+    return [
+        f"{family}:{act}"
+        for family in FAMILIES
+        for act in (READ, WRITE)
+        if act == READ or family not in READ_ONLY
+    ]
 
 
 def scope_choices() -> list[tuple[str, str]]:
     """Return (scope, label) for a form."""
     said = {READ: _("%(what)s: read"), WRITE: _("%(what)s: write")}
     return [
-        (f"{family}:{act}", text % {"what": label})
-        for family, label in FAMILIES.items()
-        for act, text in said.items()
+        (scope, said[act] % {"what": FAMILIES[family]})
+        for scope in scope_names()
+        for family, act in [scope.split(":")]
     ]

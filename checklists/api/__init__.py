@@ -1,0 +1,1 @@
+"""Checklists, gates and the audit chain in `/api/`."""
