@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from checklists.content import ASKED
 from checklists.models import ChecklistTemplate, TemplateItem
+from checklists.verifiers import registry
 from t4g_portal.lib.history.reading import label_of
 
 Content = Mapping[str, Any]
@@ -77,9 +78,8 @@ def _as_a_whole(old: Content, new: Content) -> Iterator[Difference]:
 def _lines(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Line]:
     for name in ASKED:
         if old[name] != new[name]:
-            yield Line(
-                label_of(TemplateItem, name), _shown(old[name]), _shown(new[name])
-            )
+            words = _WORDS.get(name, _shown)
+            yield Line(label_of(TemplateItem, name), words(old[name]), words(new[name]))
     for name, label in (
         ("section", _("Section")),
         ("section_fr", _("Section (French)")),
@@ -87,6 +87,14 @@ def _lines(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Line]:
     ):
         if old[name] != new[name]:
             yield Line(label, _shown(old[name]), _shown(new[name]))
+
+
+def _kind(value: str) -> str:
+    return str(dict(TemplateItem.Kind.choices).get(value, value))
+
+
+def _verifier(value: str) -> str:
+    return registry.label(value) if value else "–"
 
 
 def _items(content: Content) -> dict[str, dict[str, Any]]:
@@ -115,3 +123,6 @@ def _shown(value: Any) -> str:
         case dict():
             return json.dumps(value, ensure_ascii=False, sort_keys=True)
     return str(value)
+
+
+_WORDS: Mapping[str, Callable[[Any], str]] = {"kind": _kind, "verifier": _verifier}

@@ -9,12 +9,15 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import Group, User
+from django.db import models
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
@@ -38,17 +41,27 @@ from t4g_portal.lib.admin import ManyAdmin, PortalAdmin
 from t4g_portal.lib.pages import render_page
 
 Status = TemplateVersion.Status
-_ROWS = {"description": 2, "description_fr": 2, "help": 4, "help_fr": 4}
+_ROWS = {
+    "description": 2,
+    "description_fr": 2,
+    "help": 4,
+    "help_fr": 4,
+    "parameters": 4,
+}
 _SHOWN = 20
 
 
 class SectionInline(TabularInline):  # type: ignore[misc]
     model = TemplateSection
     extra = 0
-    fields = ["position", "key", "title", "title_fr"]
+    fields = ["position", "key", "title", "title_fr", "more"]
     ordering = ["position", "pk"]
     hide_title = True
-    show_change_link = True
+    readonly_fields = ["more"]
+
+    @admin.display(description=_("more"))
+    def more(self, row: models.Model) -> str:
+        return _opening(row)
 
 
 class ItemInline(TabularInline):  # type: ignore[misc]
@@ -63,10 +76,15 @@ class ItemInline(TabularInline):  # type: ignore[misc]
         "title_fr",
         "signatures_required",
         "is_blocking",
+        "more",
     ]
     ordering = ["position", "pk"]
     hide_title = True
-    show_change_link = True
+    readonly_fields = ["more"]
+
+    @admin.display(description=_("more"))
+    def more(self, row: models.Model) -> str:
+        return _opening(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +382,7 @@ def _versions_context(template: ChecklistTemplate) -> dict[str, Any]:
     rows = [
         VersionRow(
             version,
-            differences.between(older.content if older else None, version.content),
+            differences.between(older.content, version.content) if older else [],
         )
         for version, older in zip(
             versions[:_SHOWN], [*versions[1:], None][:_SHOWN], strict=False
@@ -384,10 +402,20 @@ def _versions_context(template: ChecklistTemplate) -> dict[str, Any]:
     }
 
 
+def _opening(row: models.Model) -> str:
+    """A link to the page of a row that is edited in another's; Unfold's needs a mouse."""
+    if row.pk is None:
+        return "–"
+    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
+    return format_html(
+        '<a class="ops-link" href="{}">{}</a>', reverse(name, args=[row.pk]), _("Open")
+    )
+
+
 def _chosen(db_field: Any, choices: list[tuple[str, Any]]) -> forms.ChoiceField:
     """A field whose values are known when the form is drawn, not when code is loaded."""
     return forms.ChoiceField(
-        label=db_field.verbose_name,
+        label=capfirst(db_field.verbose_name),
         help_text=db_field.help_text,
         choices=[("", "–"), *choices],
         required=False,
