@@ -50,10 +50,15 @@ def raise_for_empty_steps(*, now: datetime) -> None:
 
 def own_service() -> Service:
     """Return the service that stands for the portal, made when there is none."""
-    known = Service.objects.filter(Q(slug="portal") | Q(name="Portal"))
-    return known.order_by("pk").first() or Service.objects.create(
+    return find_own_service() or Service.objects.create(
         slug="portal", name="Portal", is_public=False
     )
+
+
+def find_own_service() -> Service | None:
+    """Return the service that stands for the portal, if there is one yet."""
+    known = Service.objects.filter(Q(slug="portal") | Q(name="Portal"))
+    return known.order_by("pk").first()
 
 
 def _end(pk: int, now: datetime) -> None:

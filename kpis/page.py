@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
+from incidents.alarms import find_own_service
 from kpis import buckets, queries
 from kpis.annotations import MAINTENANCE, Mark, marks
 from kpis.models import Kpi, KpiRun, KpiVersion
@@ -18,6 +20,7 @@ from kpis.showing.card import Card
 from kpis.showing.definition import Line, Rules
 from kpis.showing.drawing import Chart, Stroke
 from kpis.showing.table import Row
+from monitors.models import Threshold
 
 ROW_COUNT = 31
 MARK_COUNT = 12
@@ -54,6 +57,8 @@ class Record:
     definition: Sequence[Line]
     # The newest way in which it is computed, once it was.
     version: KpiVersion | None
+    # How the form of a new threshold on it is filled; empty: not for this reader.
+    new_threshold: str
 
 
 def top(*, kpi: Kpi, may: May, now: datetime) -> Top:
@@ -97,7 +102,22 @@ def record(*, kpi: Kpi, reach: Reach, may: May, now: datetime) -> Record:
         runs=queries.runs(kpi=kpi) if may("kpis.view_kpirun") else None,
         definition=definition.lines(_rules(kpi)),
         version=max(detail.versions.values(), key=lambda one: one.number, default=None),
+        new_threshold=_new_threshold(kpi) if may("monitors.add_threshold") else "",
     )
+
+
+def _new_threshold(kpi: Kpi) -> str:
+    """Fill the form; without a service of its own, as `kpis.alarms` chooses one."""
+    service = kpi.service or find_own_service()
+    values = {
+        "name": kpi.name,
+        "measure": Threshold.Measure.SERIES,
+        "series_name": kpi.series_name,
+        "comparison": "below" if kpi.direction == Kpi.Direction.HIGHER else "above",
+    }
+    if service is not None:
+        values["service"] = str(service.pk)
+    return urlencode(values)
 
 
 def _why(kpi: Kpi, card: Card, may: May) -> Sequence[Mark]:

@@ -220,9 +220,8 @@ def record_series(
 ) -> None:
     """Hand complete periods to the series `kpi:<slug>`, which thresholds judge.
 
-    A sample stands at the end of its period. The series keeps the first value of a
-    period: what late data makes of it later shows in the points, and no threshold is
-    judged twice.
+    A sample stands at the end of its period. What late data or a corrected entry make of
+    it takes its place; thresholds judge the newest period again, older ones not.
     """
     series.record_samples(
         samples=[
@@ -238,6 +237,7 @@ def record_series(
             if at > now - timedelta(days=settings.RESULT_RETENTION_DAYS)
         ],
         now=now,
+        corrects=True,
     )
 
 

@@ -21,6 +21,7 @@ from django.db import connection, transaction
 
 from monitors.history import partitions
 from monitors.models import Series
+from monitors.thresholds import standings
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,21 @@ UPDATE monitors_series s
        new(id, at, value, interval_s)
  WHERE s.id = new.id AND (s.last_at IS NULL OR s.last_at < new.at)
 """
+# Of samples that are there already, those whose value is another one now. The two times
+# let PostgreSQL pass over the partitions of other days.
+_CORRECT = """
+UPDATE monitors_sample old SET value = new.value
+  FROM unnest(%s::timestamptz[], %s::bigint[], %s::float8[]) new(at, series_id, value)
+ WHERE old.series_id = new.series_id AND old.at = new.at AND old.value <> new.value
+   AND old.at BETWEEN %s AND %s
+RETURNING old.series_id, old.at, old.value
+"""
+_CORRECT_LAST = """
+UPDATE monitors_series s SET last_value = new.value
+  FROM unnest(%s::bigint[], %s::timestamptz[], %s::float8[]) new(id, at, value)
+ WHERE s.id = new.id AND s.last_at = new.at
+RETURNING s.id, s.last_at
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +120,16 @@ class Point:
 _Key = tuple[str, str]
 
 
-def record_samples(*, samples: Iterable[NewSample], now: datetime) -> Recorded:
+def record_samples(
+    *, samples: Iterable[NewSample], now: datetime, corrects: bool = False
+) -> Recorded:
     """Record samples of any series, which come into being with their first one.
 
     Refuses what has no valid name, labels or number, lies more than five minutes ahead
     or further back than results are kept, and series beyond `MAX_SERIES_PER_NAME` and
-    `MAX_SERIES_PER_SOURCE`. Recording the same samples again changes nothing. Raises
-    only the database's errors.
+    `MAX_SERIES_PER_SOURCE`. Recording the same samples again changes nothing. With
+    `corrects`, another value of a time that has one takes its place, and if that is the
+    newest of its series, thresholds judge it again. Raises only the database's errors.
     """
     oldest = now - timedelta(days=settings.RESULT_RETENTION_DAYS)
     refused: list[str] = []
@@ -128,7 +147,10 @@ def record_samples(*, samples: Iterable[NewSample], now: datetime) -> Recorded:
     partitions.ensure_days(days=days, tables=["monitors_sample"])
     with transaction.atomic():
         ids = _ids_of(good, refused, now)
-        stored = _store({ids[key]: times for key, times in good.items() if key in ids})
+        known = {ids[key]: times for key, times in good.items() if key in ids}
+        stored = _store(known)
+        if corrects:
+            _correct(known)
     if refused:
         logger.warning("%s samples refused, the first: %s", len(refused), refused[0])
     return Recorded(stored=stored, refused=refused)
@@ -336,6 +358,24 @@ def _store(by_series: Mapping[int, Mapping[datetime, NewSample]]) -> int:
             ),
         )
     return stored
+
+
+def _correct(by_series: Mapping[int, Mapping[datetime, NewSample]]) -> None:
+    rows = [
+        (at, series_id, float(sample.value))
+        for series_id, times in by_series.items()
+        for at, sample in times.items()
+    ]
+    if not rows:
+        return
+    times = [at for at, _id, _value in rows]
+    with connection.cursor() as cursor:
+        cursor.execute(_CORRECT, [*_columns(rows, 3), min(times), max(times)])
+        changed = cursor.fetchall()
+        if not changed:
+            return
+        cursor.execute(_CORRECT_LAST, _columns(changed, 3))
+        standings.look_again(newest=dict(cursor.fetchall()))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

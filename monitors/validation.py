@@ -22,6 +22,8 @@ MAX_TIMEOUT_S = 120
 MIN_WINDOW_S, MAX_WINDOW_S = 60, 30 * 86_400
 # Measures that are about series, not about monitors.
 SERIES_MEASURES = frozenset({"series", "no_data"})
+# Series whose samples stand for whole periods, and come some time after their ends.
+PERIODIC_PREFIX = "kpi:"
 
 
 def timing_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
@@ -160,6 +162,19 @@ def threshold_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
 def _series_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
     if not values.get("series_name"):
         yield Fault("series_name", _("Name the series."))
+    elif (
+        values["series_name"].startswith(PERIODIC_PREFIX)
+        and values.get("measure") == "series"
+        and values.get("window_s")
+        and values.get("aggregate", "last") != "last"
+    ):
+        yield Fault(
+            "window_s",
+            _(
+                "Give 0: a value of a KPI sums up its period already, and comes when a"
+                " window may be over. Choose the periods it looks back over in the KPI."
+            ),
+        )
     if values.get("service") is None:
         yield Fault("service", _("Name the service whose incident it opens."))
     for name in ("monitor", "tag"):

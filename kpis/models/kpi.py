@@ -12,6 +12,7 @@ from incidents.models import Service
 from kpis.models.source import DataSource
 from kpis.reading import VALUE_DECIMALS, VALUE_WHOLE_DIGITS
 from kpis.sources import measures
+from monitors.validation import PERIODIC_PREFIX
 from notifications.models import Contact
 
 VALUE_DIGITS = VALUE_WHOLE_DIGITS + VALUE_DECIMALS
@@ -249,7 +250,7 @@ class Kpi(models.Model):
     @property
     def series_name(self) -> str:
         """The series of its complete periods, which thresholds judge."""
-        return f"kpi:{self.slug}"
+        return f"{PERIODIC_PREFIX}{self.slug}"
 
 
 class KpiTarget(models.Model):

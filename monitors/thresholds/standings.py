@@ -107,6 +107,27 @@ def save(*, standings: Mapping[Place, Standing]) -> set[Place]:
     return written
 
 
+def look_again(*, newest: Mapping[int, datetime]) -> None:
+    """Let the newest sample of some series be judged once more: it was corrected.
+
+    `newest`: when that sample was taken, by series. What it had added to a count of
+    values in a row is taken back; judging it again adds it, or ends the row.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE monitors_thresholdstate state
+               SET judged_until = state.judged_until - interval '1 microsecond',
+                   breach_count = greatest(state.breach_count - 1, 0),
+                   critical_count = greatest(state.critical_count - 1, 0)
+              FROM unnest(%s::bigint[], %s::timestamptz[]) AS newest(series_id, at)
+             WHERE state.series_id = newest.series_id
+               AND state.judged_until = newest.at
+            """,
+            [list(newest), list(newest.values())],
+        )
+
+
 def forget(*, places: Collection[Place]) -> None:
     """Delete the standings of places where a threshold applies no more."""
     for kind in (MONITOR, SERIES):

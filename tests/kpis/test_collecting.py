@@ -445,14 +445,15 @@ class TestSeries:
         samples = Sample.objects.filter(series_id=series.pk)
         assert sorted(samples.values_list("at", flat=True)) == sorted(ends)
 
-    def test_a_series_keeps_the_first_value_of_a_period(self, backend):
+    def test_a_series_follows_what_late_data_make_of_a_period(self, backend):
         make_sql_kpi(recompute_count=1)
         collect()
         backend.otherwise = 5
 
         collect(NOW + timedelta(hours=1))
 
-        assert [one.value for one in Sample.objects.all()] == [1.0]
+        assert [one.value for one in Sample.objects.all()] == [5.0]
+        assert Series.objects.get().last_value == 5
         assert KpiPoint.objects.filter(value=5).count() == 2
 
 
@@ -482,6 +483,38 @@ class TestThresholds:
 
         alert = Alert.objects.get()
         assert (alert.priority, alert.status) == ("p2", "firing")
+
+        # Late data bring it back up an hour after, and it is over.
+        backend.otherwise = 110
+        last = later + timedelta(hours=1)
+        collect(last)
+        judge_all(now=last)
+
+        alert.refresh_from_db()
+        assert alert.status == "resolved"
+
+    def test_a_period_corrected_counts_once_in_a_row(self, backend):
+        kpi = make_sql_kpi(recompute_count=1)
+        make_priority_rules()
+        make_threshold(
+            "series",
+            series_name=kpi.series_name,
+            service=make_service(),
+            comparison="below",
+            critical_bound=100,
+            for_count=2,
+        )
+        for hours, value in ((0, 80), (1, 81), (2, 82)):
+            backend.otherwise = value
+            collect(NOW + timedelta(hours=hours))
+            judge_all(now=NOW + timedelta(hours=hours))
+        assert not Alert.objects.exists()
+
+        later = NOW + timedelta(days=1)
+        collect(later)
+        judge_all(now=later)
+
+        assert Alert.objects.get().status == "firing"
 
 
 class TestLeases:

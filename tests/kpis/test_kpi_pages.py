@@ -166,6 +166,20 @@ def test_firing_threshold_stands_first(manager: Client, now, board):
     assert "It fires now." in detail
 
 
+def test_new_threshold_is_filled_in_also_without_a_service(client: Client, now):
+    portal = make_service(name="Portal")
+    kpi = make_kpi(slug="users", name="Active users", service=None)
+    client.force_login(make_user(is_superuser=True))
+
+    page = html.unescape(page_of(client, f"/kpis/{kpi.slug}/"))
+
+    found = re.search(r'"(/admin/monitors/threshold/add/\?[^"]+)"', page)
+    assert found
+    form = client.get(found.group(1)).context["adminform"].form
+    assert form.initial["series_name"] == "kpi:users"
+    assert form.initial["service"] == str(portal.pk)
+
+
 def test_managers_see_no_sql(client: Client, now):
     secret = "SELECT count(*) FROM private_table"
     kpi = make_kpi(slug="users", sql=secret, json_path="private.path")

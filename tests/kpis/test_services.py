@@ -135,6 +135,7 @@ class TestEnterValue:
         self.enter(kpi, 6, now=NOW + timedelta(minutes=1))
 
         assert KpiPoint.objects.get().value == 6
+        assert Sample.objects.get().value == 6
         assert KpiRun.objects.filter(trigger="manual").count() == 2
 
     def test_the_present_period_is_not_over(self):

@@ -524,6 +524,15 @@ def test_threshold_stands_beside_the_sentence_that_it_means(ops: Client):
         (
             {
                 "measure": "series",
+                "series_name": "kpi:users",
+                "aggregate": "avg",
+                "window_s": "3600",
+            },
+            "window_s",
+        ),
+        (
+            {
+                "measure": "series",
                 "series_name": "cpu",
                 "service": "1",
                 "series_labels": "[]",
