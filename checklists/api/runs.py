@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
@@ -20,6 +21,7 @@ from checklists.api.base import (
     Sha,
     actor_of,
 )
+from checklists.bundle import bundle_of
 from checklists.models import ChecklistRun, ChecklistTemplate, RunItem
 from checklists.queries import LoadedRun, load_run, load_runs
 from checklists.services import runs, templates
@@ -313,6 +315,7 @@ class RunResource(ChecklistResource):
         "move": _CHANGE,
         "close": _CHANGE,
         "cancel": _CHANGE,
+        "bundle": _READ,
     }
 
     def get_queryset(self) -> QuerySet[ChecklistRun]:
@@ -390,6 +393,13 @@ class RunResource(ChecklistResource):
             now=timezone.now(),
         )
         return self._whole(id)
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def bundle(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
+        """Read a run as one file that anybody can verify without the portal."""
+        return HttpResponse(
+            bundle_of(run_id=id, now=timezone.now()), content_type="application/json"
+        )
 
     def _whole(
         self, number: int, *, status: int = 200, location: str = ""

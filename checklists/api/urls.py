@@ -22,7 +22,12 @@ urlpatterns = [
     *resource(
         "checklist-runs/",
         RunResource,
-        acts={"move": "post move", "close": "post close", "cancel": "post cancel"},
+        acts={
+            "move": "post move",
+            "close": "post close",
+            "cancel": "post cancel",
+            "bundle": "get bundle",
+        },
     ),
     path(
         f"{_ITEM}/evidence/",

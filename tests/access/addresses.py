@@ -149,6 +149,9 @@ _CHECKLISTS: dict[str, Asks] = {
         )
         for name in ("move", "close", "cancel")
     },
+    "api/v1/checklist-runs/<number:id>/bundle/": api(
+        "checklists.view_checklistrun", on=ChecklistRun
+    ),
     "api/v1/checklist-runs/<number:id>/items/<slug:key>/evidence/": api(
         "checklists.view_evidence",
         "checklists.add_evidence",

@@ -253,6 +253,15 @@ class TestRuns:
         assert "items" not in body["items"][0]
         assert api.get("checklist-runs/?state=closed").json()["items"] == []
 
+    def test_bundle_is_one_file(self):
+        run = run_of_now()
+
+        answer = api_of(role=AUDITOR).get(f"checklist-runs/{run.pk}/bundle/")
+
+        assert answer["Content-Type"] == "application/json"
+        assert answer.json()["run"]["id"] == run.pk
+        assert api_of().get("checklist-runs/999/bundle/").status_code == 404
+
     def test_auditor_looks_and_changes_nothing(self):
         run, api = run_of_now(), api_of(role=AUDITOR)
 

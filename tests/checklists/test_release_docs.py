@@ -1,0 +1,122 @@
+"""docs/releases.md: every example and both pipelines, run as they stand."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.utils import timezone
+
+from checklists.models import ChecklistRun, Evidence, GateDecision
+from tests.api.asking import make_key
+from tests.checklists.making import make_run, make_signer, make_template, publish, sign
+from tests.factories import make_service
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "releases.md"
+SHA = "0123456789abcdef0123456789abcdef01234567"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(rf"^```{language}\n(.*?)^```", DOCS.read_text(), re.M | re.S)
+    return [block for block in found if not block.startswith("export ")]
+
+
+def shell(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def portal(live_server: Any) -> dict[str, str]:
+    return {"PORTAL": f"{live_server.url}/api/v1", "KEY": make_key()[1].text}
+
+
+@pytest.fixture
+def signed(now: Any) -> ChecklistRun:
+    """A release of the shop that is signed."""
+    run = make_run(now=timezone.now(), service=make_service(slug="shop"), git_sha=SHA)
+    sign(run.items.get(), make_signer(), now=timezone.now())
+    return run
+
+
+def test_every_example_answers_as_it_says(portal: dict[str, str]):
+    make_service(slug="shop")
+    template = make_template({"kind": "external"}, slug="release")
+    publish(template, now=timezone.now())
+
+    for block in blocks("sh"):
+        said = re.match(r"# (\d{3})\n", block)
+        asked = re.sub(
+            r"^curl -sS (?!-D)",
+            "curl -sS -w '\\\\n%{http_code}\\\\n' ",
+            block,
+            flags=re.M,
+        )
+        done = shell(asked, **portal, SHA=SHA)
+        *_before, body, status = done.stdout.splitlines()
+        assert status == (said.group(1) if said else "200"), (block, done)
+        assert (done.returncode == 0) is (status != "409"), (block, done)
+        json.loads(body)
+
+    assert ChecklistRun.objects.get().deployment == "build 118"
+    assert Evidence.objects.get().title == "Test suite"
+
+
+@pytest.mark.parametrize("sha", [SHA, "f" * 40])
+def test_pipelines_pass_what_is_signed_and_stop_at_the_rest(
+    portal: dict[str, str], signed: ChecklistRun, sha: str
+):
+    github, gitlab = (yaml.safe_load(block) for block in blocks("yaml"))
+    (step,) = github["jobs"]["gate"]["steps"]
+    (wait,) = gitlab["gate"]["script"]
+
+    asked = shell(step["run"], **portal, GITHUB_SHA=sha)
+    # Sleeping is not what is looked at.
+    waited = shell(
+        f"sleep() {{ :; }}\n{wait}",
+        PORTAL=portal["PORTAL"],
+        T4G_GATE_KEY=portal["KEY"],
+        CI_COMMIT_SHA=sha,
+        WAIT_MINUTES="2",
+    )
+
+    passes = sha == SHA
+    assert (asked.returncode == 0) is passes, asked
+    assert (waited.returncode == 0) is passes, waited
+    assert ('"verdict":"pass"' in asked.stdout) is passes
+    verdicts = GateDecision.objects.values_list("verdict", flat=True)
+    assert set(verdicts) == {"pass" if passes else "block"}
+
+
+def test_pipelines_deploy_after_the_gate_alone():
+    github, gitlab = (yaml.safe_load(block) for block in blocks("yaml"))
+
+    assert github["jobs"]["deploy"]["needs"] == "gate"
+    stages = gitlab["stages"]
+    assert stages.index(gitlab["gate"]["stage"]) < stages.index(
+        gitlab["deploy"]["stage"]
+    )
+
+
+def test_pipeline_that_reaches_no_portal_stops(portal: dict[str, str]):
+    github, _gitlab = (yaml.safe_load(block) for block in blocks("yaml"))
+    (step,) = github["jobs"]["gate"]["steps"]
+    script = step["run"].replace("--retry 3", "--retry 0")
+
+    done = shell(script, PORTAL="http://127.0.0.1:9", KEY="t4g_x_y", GITHUB_SHA=SHA)
+
+    assert done.returncode != 0
