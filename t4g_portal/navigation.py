@@ -114,6 +114,7 @@ GROUPS: Sequence[Group] = (
             Entry("checklists.SignOff", "draw"),
             Entry("checklists.Waiver", "policy"),
             Entry("checklists.GateDecision", "traffic"),
+            Entry("checklists.Reminder", "notifications_active"),
             Entry("cellar.AuditEntry", "link"),
             Entry("checklists.AuditCheck", "verified"),
             Entry("checklists.AnchoredHead", "outgoing_mail"),

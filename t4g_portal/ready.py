@@ -47,6 +47,7 @@ EXPECTED_LOOPS: Mapping[str, int] = MappingProxyType(
         "kpis.digest": 300,
         "checklists.verify": 300,
         "checklists.keep_chain": 900,
+        "checklists.keep_house": 900,
         "monitors.keep_house": 3 * 3600,
         "notifications.keep_house": 3 * 3600,
     }

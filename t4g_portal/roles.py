@@ -119,6 +119,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "checklists.auditanchor":         ("vacd",  "v",     "v",     "v"),
     "checklists.anchoredhead":        ("v",     "v",     "v",     "v"),
     "checklists.auditcheck":          ("v",     "v",     "v",     "v"),
+    "checklists.reminder":           ("v",     "v",     "v",     "v"),
     "cellar.loopcycle":               ("v",     "v",     "",      "v"),
     "cellar.auditentry":              ("v",     "",      "",      "v"),
     "auditlog.logentry":              ("v",     "v",     "",      "v"),

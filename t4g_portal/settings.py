@@ -277,6 +277,7 @@ CELERY_BEAT_SCHEDULE = {
     "kpis.digest": _tick("kpis.tasks.digest", 20.0, "housekeeping"),
     "checklists.verify": _tick("checklists.tasks.verify", 10.0, "housekeeping"),
     "checklists.keep_chain": _tick("checklists.tasks.keep_chain", 60.0, "housekeeping"),
+    "checklists.keep_house": _tick("checklists.tasks.keep_house", 60.0, "housekeeping"),
     "notifications.keep_house": _tick(
         "notifications.tasks.keep_house", 3600.0, "housekeeping"
     ),

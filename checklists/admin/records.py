@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from checklists.models import (
     ChecklistRun,
     Evidence,
+    Reminder,
     SignOff,
     TemplateVersion,
     Waiver,
@@ -92,3 +93,12 @@ class WaiverAdmin(LookOnlyAdmin):
     list_select_related = ["item"]
     search_fields = ["item__key", "item__title", "reason"]
     ordering = ["-requested_at"]
+
+
+@admin.register(Reminder)
+class ReminderAdmin(LookOnlyAdmin):
+    list_display = ["run", "kind", "mark", "at", "told_count"]
+    list_filter = ["kind", "at"]
+    list_select_related = ["run"]
+    search_fields = ["mark", "run__template_name"]
+    ordering = ["-at"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from checklists.models.anchor import AnchoredHead, AuditAnchor, AuditCheck
 from checklists.models.evidence import Evidence
 from checklists.models.gate import GateDecision
+from checklists.models.reminder import Reminder
 from checklists.models.run import ChecklistRun, RunItem
 from checklists.models.signing import SignOff, Waiver
 from checklists.models.template import (
@@ -22,6 +23,7 @@ __all__ = [
     "ChecklistTemplate",
     "Evidence",
     "GateDecision",
+    "Reminder",
     "RunItem",
     "SignOff",
     "TemplateItem",

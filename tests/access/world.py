@@ -17,6 +17,7 @@ from checklists.models import (
     ChecklistTemplate,
     Evidence,
     GateDecision,
+    Reminder,
     SignOff,
     TemplateItem,
     TemplateSection,
@@ -335,6 +336,7 @@ def _vouched_for(user: Any, service: Service, now: datetime) -> list[Any]:
         auth_at=now,
         signed_at=now,
     )
+    reminder = Reminder.objects.create(run=run, kind="ready", mark="ready:0", at=now)
     decision = GateDecision.objects.create(
         service_slug=service.slug,
         environment="production",
@@ -353,4 +355,5 @@ def _vouched_for(user: Any, service: Service, now: datetime) -> list[Any]:
         waiver,
         sign_off,
         decision,
+        reminder,
     ]
