@@ -240,7 +240,10 @@ class ItemForm(forms.ModelForm):  # type: ignore[type-arg]
         """Check what it asks for, and that its key is the template's only one."""
         cleaned = super().clean() or self.cleaned_data
         for fault in item_faults(cleaned):
-            if fault.field not in self.errors:
+            # A parameter is a part of one field, so its name stands in the message.
+            if fault.inside:
+                self.add_error(fault.field, f"{fault.inside}: {fault.message}")
+            elif fault.field not in self.errors:
                 self.add_error(fault.field, fault.message)
         section, key = cleaned.get("section"), cleaned.get("key")
         if section is None or key is None:
