@@ -16,6 +16,7 @@ from checklists.models.evidence import MAX_FILE_BYTES
 from checklists.models.run import GIT_SHA
 from checklists.models.template import MAX_TITLE
 from checklists.showing.states import in_language
+from incidents.deploy_windows import MAX_MINUTES, MAX_REASON
 from incidents.models import Service
 from notifications.models import Contact
 
@@ -213,6 +214,23 @@ class CommitForm(forms.Form):
     def clean_git_sha(self) -> str:
         """Take a commit as Git writes it."""
         return clean_sha(self.cleaned_data["git_sha"])
+
+
+class WindowForm(forms.Form):
+    """For how long alerts of the service may wait at the most."""
+
+    minutes = forms.IntegerField(
+        label=_("Minutes at the most"),
+        initial=30,
+        min_value=1,
+        max_value=MAX_MINUTES,
+        widget=forms.NumberInput(attrs={"class": "ops-field"}),
+    )
+    reason = _line(
+        _("What is deployed"),
+        max_length=MAX_REASON,
+        error_messages={"required": _("Say what is deployed.")},
+    )
 
 
 class RunForm(forms.Form):

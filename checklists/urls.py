@@ -18,6 +18,7 @@ urlpatterns = [
     path("<int:pk>/close/", runs.close, name="close"),
     path("<int:pk>/cancel/", runs.cancel, name="cancel"),
     path("<int:pk>/commit/", runs.move, name="move"),
+    path("<int:pk>/window/", runs.window, name="window"),
     path(_ITEM, items.sheet, name="item"),
     path(f"{_ITEM}sign/", items.sign, name="sign"),
     path(f"{_ITEM}signatures/<int:sign_off>/revoke/", items.revoke, name="revoke"),

@@ -19,9 +19,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from checklists import queries
 from checklists.actors import person
 from checklists.models import ChecklistRun, SignOff, TemplateVersion
-from checklists.page_forms import CommitForm, ReasonForm, RunForm
+from checklists.page_forms import CommitForm, ReasonForm, RunForm, WindowForm
 from checklists.pages.acting import VIEW, acting, load, reader_of, user_of
-from checklists.services import Refused, runs
+from checklists.services import Refused, runs, windows
 from checklists.showing.lines import line_of
 from checklists.showing.run_page import name_of, run_card, run_page
 from checklists.showing.sheet import CHANGE_RUN
@@ -32,6 +32,7 @@ from t4g_portal.lib.pages import render_page
 PAGE_SIZE = 50
 SIGNED_COUNT = 10
 ADD_RUN = "checklists.add_checklistrun"
+OPEN_WINDOW = "checklists.open_deploy_window"
 
 
 @require_safe
@@ -192,16 +193,49 @@ def move(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
+@acting(OPEN_WINDOW)
+def window(request: HttpRequest, pk: int) -> HttpResponse:
+    """Open the run's deploy window, or end it (`act=close`)."""
+    who = person(user_of(request))
+    if request.POST.get("act") == "close":
+        return _tell(
+            request,
+            pk,
+            lambda now: windows.close_window(run_id=pk, actor=who, now=now),
+            done=_("The deploy window is over. What still fires is raised now."),
+        )
+    form = WindowForm(request.POST)
+    if not form.is_valid():
+        return _run(request, pk, now=timezone.now(), forms={"window": form})
+    return _tell(
+        request,
+        pk,
+        lambda now: windows.open_window(
+            run_id=pk, actor=who, now=now, **form.cleaned_data
+        ),
+        done=_("Alerts of the service below P0 wait until the deploy window ends."),
+    )
+
+
 def _run(
     request: HttpRequest, pk: int, *, now: datetime, forms: dict[str, Any] | None = None
 ) -> HttpResponse:
     loaded = load(pk, now=now)
     page = run_page(loaded=loaded, reader=reader_of(request), now=now)
-    context: dict[str, Any] = {"page": page, "now": now}
+    context: dict[str, Any] = {
+        "page": page,
+        "window": windows.window_of(loaded.run, now=now),
+        "now": now,
+    }
     if "live" in request.GET:
         return live_response(request, "checklists/_run.html", context)
     context |= {
-        "forms": {"cancel": ReasonForm(), "move": CommitForm(), **(forms or {})},
+        "forms": {
+            "cancel": ReasonForm(),
+            "move": CommitForm(),
+            "window": WindowForm(initial={"reason": page.name}),
+            **(forms or {}),
+        },
         "opened": next(iter(forms), "") if forms else "",
         "is_ready": loaded.standing.is_ready,
     }

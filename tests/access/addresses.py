@@ -205,6 +205,9 @@ DECLARED: dict[str, Asks] = {
     "checklists/mine/": page(_RUN),
     "checklists/<int:pk>/": page(_RUN, on=ChecklistRun),
     "checklists/<int:pk>/print/": page(_RUN, on=ChecklistRun),
+    "checklists/<int:pk>/window/": act(
+        f"{_RUN} checklists.open_deploy_window", on=ChecklistRun
+    ),
     **{
         f"checklists/<int:pk>/{name}/": act(
             f"{_RUN} checklists.change_checklistrun", on=ChecklistRun

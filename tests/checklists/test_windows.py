@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
+from django.utils import timezone
 
 from checklists.actors import engine, person, program
 from checklists.services import Refused, runs, windows
@@ -105,3 +107,29 @@ def test_run_does_not_close_the_window_of_another(now):
         windows.open_window(
             run_id=other.pk, minutes=20, reason="1.4", actor=engine(), now=now
         )
+
+
+def test_page_of_a_run_opens_its_window_and_ends_it(client):
+    now = timezone.now()
+    run, user = make_run(now=now), make_signer()
+    client.force_login(user)
+    door = reverse("checklists:window", args=[run.pk])
+
+    opened = client.post(door, {"minutes": "20", "reason": "1.4"}, follow=True)
+
+    assert "End it now" in opened.content.decode()
+    assert windows.window_of(run, now=timezone.now()) is not None
+    client.post(door, {"act": "close"})
+    assert windows.window_of(run, now=timezone.now()) is None
+
+
+def test_page_says_what_is_wrong_with_the_minutes(client):
+    run, user = make_run(now=timezone.now()), make_signer()
+    client.force_login(user)
+
+    answer = client.post(
+        reverse("checklists:window", args=[run.pk]), {"minutes": "90", "reason": "1.4"}
+    )
+
+    assert answer.status_code == 422
+    assert not DeployWindow.objects.exists()
