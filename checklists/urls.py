@@ -15,6 +15,7 @@ urlpatterns = [
     path("mine/", runs.mine, name="mine"),
     path("<int:pk>/", runs.run, name="run"),
     path("<int:pk>/print/", printing.printed, name="print"),
+    path("<int:pk>/bundle.json", printing.bundle, name="bundle"),
     path("<int:pk>/close/", runs.close, name="close"),
     path("<int:pk>/cancel/", runs.cancel, name="cancel"),
     path("<int:pk>/commit/", runs.move, name="move"),

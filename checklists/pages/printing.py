@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
+from checklists.bundle import bundle_of
 from checklists.pages.acting import VIEW, load
 from checklists.showing.paper import paper
 from t4g_portal.lib import content_policies
@@ -33,3 +34,18 @@ def printed(request: HttpRequest, pk: int) -> HttpResponse:
         "address": request.build_absolute_uri(request.path),
     }
     return render(request, "checklists/print.html", context)
+
+
+@require_safe
+@requires(VIEW)
+def bundle(request: HttpRequest, pk: int) -> HttpResponse:
+    """Hand out a run as a file that anybody verifies without the portal."""
+    now = timezone.now()
+    run = load(pk, now=now).run
+    response = HttpResponse(
+        bundle_of(run_id=pk, now=now), content_type="application/json"
+    )
+    name = f"{run.template_slug}-{pk}.json"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "private, no-store"
+    return response

@@ -208,6 +208,7 @@ DECLARED: dict[str, Asks] = {
     "checklists/<int:pk>/window/": act(
         f"{_RUN} checklists.open_deploy_window", on=ChecklistRun
     ),
+    "checklists/<int:pk>/bundle.json": page(_RUN, on=ChecklistRun),
     **{
         f"checklists/<int:pk>/{name}/": act(
             f"{_RUN} checklists.change_checklistrun", on=ChecklistRun

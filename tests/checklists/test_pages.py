@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from typing import Any
@@ -666,3 +667,13 @@ class TestPaper:
             "simple electronic signature",
         ):
             assert part in page
+
+    def test_the_run_is_handed_out_as_a_file(self, zoe, now):
+        run = make_run(now=now)
+        sign(only_item(run), zoe, now=now)
+
+        answer = client_of(zoe).get(f"/checklists/{run.pk}/bundle.json")
+
+        assert answer["Content-Type"] == "application/json"
+        assert f"{run.template_slug}-{run.pk}.json" in answer["Content-Disposition"]
+        assert "Zoé Martin" in json.dumps(answer.json(), ensure_ascii=False)
