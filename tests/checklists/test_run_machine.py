@@ -50,7 +50,7 @@ pytestmark = pytest.mark.django_db
 
 # Two hundred found what there was to find; these are for what comes.
 EXAMPLES = 8
-STEPS = 30
+STEPS = 25
 START = datetime(2026, 11, 27, 9, 0, tzinfo=UTC)
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 COMMITS = ("a" * 40, "b" * 40)
@@ -260,14 +260,34 @@ class RunMachine(RuleBasedStateMachine):
                 del line.marks[number]
             line.marks[row.pk] = Mark(by, self.basis(line), self.now)
 
-    @rule()
-    def do_what_is_asked(self) -> None:
-        """Now and then people do their work, so that there is a gate to be closed."""
+    @rule(
+        then=st.sampled_from(["account", "role", "move", "reopen", "note"]), who=names
+    )
+    def do_what_is_asked(self, then: str, who: str) -> None:
+        """People do their work, so that there is a gate; then something closes it."""
+        for name in NAMES:
+            if not self.active[name]:
+                self.switch_account(name)
+        for name, role in (("bo", OPS), ("bo", MANAGER), ("cy", OPS)):
+            if role.name not in self.groups[name]:
+                self.switch_role(name, role)
         self.verify("one", "passed")
         self.bring_note("proof", "dee")
         for key in KEYS:
-            for by in NAMES:
+            for by in ("bo", "cy"):
                 self.sign(key, by, "checked")
+        self.gate_is_open_exactly_when_the_model_says_so()
+        match then:
+            case "account":
+                self.switch_account(who)
+            case "role":
+                self.switch_role("bo" if who == "dee" else who, OPS)
+            case "move":
+                self.move(COMMITS[self.commit == COMMITS[0]])
+            case "reopen":
+                self.reopen("both")
+            case "note":
+                self.bring_note("both", who)
 
     @rule(key=keys, by=names)
     def sign_what_was_seen_before(self, key: str, by: str) -> None:
