@@ -10,7 +10,7 @@ from bench.portal import workplace
 
 
 def audit_chain() -> list[Figure]:
-    """`audit_verify` over 60,000 entries of signatures, and appending them one by one."""
+    """`audit_verify` over 30,000 entries of signatures, and appending them one by one."""
     from t4g_portal.embedded_db import EmbeddedDatabase
 
     with workplace() as directory:

@@ -9,7 +9,7 @@ import json
 import resource
 import time
 
-_COUNT = 60_000
+_COUNT = 30_000
 # So many of them one by one through the door; the others in longer transactions.
 _MEASURED = 2_000
 _A_TRANSACTION = 500

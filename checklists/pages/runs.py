@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from checklists import queries
 from checklists.actors import person
+from checklists.auditing.checks import seen
 from checklists.models import ChecklistRun, SignOff, TemplateVersion
 from checklists.page_forms import CommitForm, ReasonForm, RunForm, WindowForm
 from checklists.pages.acting import VIEW, acting, load, reader_of, user_of
@@ -238,6 +239,7 @@ def _run(
         },
         "opened": next(iter(forms), "") if forms else "",
         "is_ready": loaded.standing.is_ready,
+        "chain": seen(),
     }
     return render_page(
         request,

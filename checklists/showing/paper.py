@@ -11,12 +11,13 @@ from typing import TypeVar
 
 from django.utils.translation import gettext as _
 
+from checklists.auditing.checks import Seen, seen
 from checklists.models import Evidence, RunItem, SignOff, Waiver
 from checklists.queries import LoadedRun
 from checklists.showing import states
 from checklists.showing.lines import evidence_words, title_of, why
 from checklists.showing.run_page import headline, look_of, name_of
-from t4g_portal.lib.audit.models import AuditEntry, AuditHead
+from t4g_portal.lib.audit.models import AuditEntry
 
 Row = TypeVar("Row", SignOff, Waiver)
 
@@ -77,9 +78,9 @@ class Paper:
     headline: str
     sections: Sequence[PaperSection]
     signature_count: int
-    # The last entry of the audit chain about this run, and where the chain ends.
+    # The last entry of the audit chain about this run, and how the chain stands.
     entry: AuditEntry | None
-    head: AuditHead | None
+    chain: Seen
 
 
 def paper(loaded: LoadedRun) -> Paper:
@@ -108,7 +109,7 @@ def paper(loaded: LoadedRun) -> Paper:
         sections=sections,
         signature_count=sum(map(len, signed.values())),
         entry=entries.order_by("-seq").first(),
-        head=AuditHead.objects.first(),
+        chain=seen(),
     )
 
 
