@@ -110,10 +110,17 @@ def run_facts(run_ids: Collection[int]) -> dict[int, RunFacts]:
 
 def pending_for(user: User, *, now: datetime) -> list[Pending]:
     """Return what somebody can sign or approve now, oldest run first."""
+    return pending_among(open_runs(now=now), user, now=now)
+
+
+def pending_among(
+    runs: Sequence[LoadedRun], user: User, *, now: datetime
+) -> list[Pending]:
+    """Return the same of runs that are loaded already, newest first."""
     person = person_facts([user.pk])[user.pk]
     return [
         Pending(loaded.run, loaded.item(one.key), one, act)
-        for loaded in reversed(open_runs(now=now))
+        for loaded in reversed(runs)
         for one in loaded.standing.items
         if (act := awaited_act(loaded.facts, one, person, now))
     ]

@@ -43,8 +43,9 @@ def run_list(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     is_past = "past" in request.GET
     context: dict[str, Any] = {"now": now, "is_past": is_past}
+    opened = queries.open_runs(now=now)
     if not is_past:
-        context["cards"] = [run_card(loaded) for loaded in queries.open_runs(now=now)]
+        context["cards"] = [run_card(loaded) for loaded in opened]
         if "live" in request.GET:
             return live_response(request, "checklists/_runs.html", context)
     else:
@@ -53,10 +54,8 @@ def run_list(request: HttpRequest) -> HttpResponse:
             past.select_related("service").order_by("-ended_at", "-pk"), PAGE_SIZE
         ).get_page(request.GET.get("page"))
         context |= {"pager": pager, "runs": pager.object_list}
-    context |= {
-        "has_templates": bool(_published()),
-        "pending_count": len(queries.pending_for(user_of(request), now=now)),
-    }
+    pending = queries.pending_among(opened, user_of(request), now=now)
+    context |= {"has_templates": bool(_published()), "pending_count": len(pending)}
     return render_page(request, "checklists/runs.html", context, title=_("Checklists"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from django import template
 from django.templatetags.static import static
@@ -19,6 +20,12 @@ register = template.Library()
 @register.filter
 def look_badge(look: str, word: str) -> SafeString:
     """`{{ look|look_badge:word }}`: a word, an icon and a color, as those of monitors."""
+    return _badge(look, str(word))
+
+
+# A page of 200 items shows the same few again and again.
+@lru_cache(maxsize=256)
+def _badge(look: str, word: str) -> SafeString:
     return format_html(
         '<span class="ops-status is-{0}"><svg class="ops-icon" aria-hidden="true">'
         '<use href="{1}#{0}"/></svg>{2}</span>',

@@ -54,6 +54,12 @@ def _parts(seconds: int) -> list[str]:
 
 
 def _say(count: int, unit: str) -> str:
+    return _said(count, unit, get_language())
+
+
+# A long page says the same few lengths hundreds of times.
+@lru_cache(maxsize=4096)
+def _said(count: int, unit: str, language: str | None) -> str:
     said = _(_LENGTHS[unit]) % {"count": count}
     return said.replace(" ", "\u00a0")
 
