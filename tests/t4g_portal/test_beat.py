@@ -42,7 +42,7 @@ def test_beat_sends_ticks_that_expire_and_ends_when_asked(tmp_path: Path):
 
     assert beat.wait(timeout=10) == 0
     headers = json.loads(ticks[0].read_text())["headers"]
-    assert headers["task"].startswith("monitors.tasks.")
+    assert headers["task"] == "monitors.tasks.probe"
     assert headers["expires"] is not None
 
 
@@ -114,17 +114,14 @@ def test_a_stop_that_the_brokers_client_swallows_ends_the_next_tick():
     assert calls == [1]
 
 
-@pytest.mark.usefixtures("handlers")
-def test_what_is_due_hourly_is_sent_at_the_start():
-    calls: list[int] = []
+@pytest.mark.parametrize(("every_s", "first_s"), [(1, 1), (60, 60), (3600, 60)])
+def test_what_comes_seldom_comes_within_a_minute_of_a_start(every_s, first_s):
+    scheduler = Moment(lambda: None, every_s=every_s).service.scheduler
 
-    def send() -> None:
-        calls.append(1)
-        signal.raise_signal(signal.SIGTERM)
+    is_due, next_s = scheduler.schedule["often"].is_due()
 
-    Moment(send, every_s=3600).run()
-
-    assert calls == [1]
+    assert not is_due
+    assert first_s - 1 < next_s <= first_s
 
 
 @pytest.mark.usefixtures("handlers")
