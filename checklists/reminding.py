@@ -16,12 +16,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import ngettext
 from django.utils.translation import gettext as _
 
 from checklists import queries, reasons
 from checklists.models import ChecklistRun, Reminder, RunItem
 from checklists.queries import LoadedRun
+from checklists.showing.states import in_language
 from checklists.standing import ItemStanding, State
 from incidents import sources
 from incidents.collaboration import telling
@@ -165,7 +166,7 @@ def _old_item(item: RunItem, one: ItemStanding, ends_at: datetime, days: int) ->
         contacts=_numbers(item.owner_id),
         users=frozenset(sign.signer.user_id for sign in one.valid_signatures),
         line=lambda: Fact(
-            _said(item.title, item.title_fr),
+            in_language(item.title, item.title_fr),
             _("Counts until %(time)s. Bring new evidence and sign again.")
             % {"time": _moment(ends_at)},
         ),
@@ -185,7 +186,7 @@ def _waiver(item: RunItem, one: ItemStanding, now: datetime) -> Iterator[_Due]:
         contacts=_numbers(item.owner_id),
         users=_numbers(waiver.requested_by_id, waiver.approved_by_id),
         line=lambda: Fact(
-            _said(item.title, item.title_fr),
+            in_language(item.title, item.title_fr),
             _("Waived until %(time)s; then it blocks again.")
             % {"time": _moment(waiver.expires_at)},
         ),
@@ -280,7 +281,10 @@ def _tell_one(
 def _message(loaded: LoadedRun, mine: list[_Due], now: datetime) -> Message:
     run = loaded.run
     is_closed = any(one.kind == Kind.CLOSED for one in mine)
-    words = {"name": _said(run.template_name, run.template_name_fr), "run": run.pk}
+    words = {
+        "name": in_language(run.template_name, run.template_name_fr),
+        "run": run.pk,
+    }
     path = sources.url_of(run.subject)
     return Message(
         title=_("%(name)s #%(run)d: the gate is closed again") % words
@@ -312,14 +316,10 @@ def _blocking_lines(loaded: LoadedRun, blocking: Iterable[ItemStanding]) -> str:
     for one in blocking:
         item = loaded.item(one.key)
         why = reasons.words(one.reasons[0]) if one.reasons else ""
-        lines.append(f"{_said(item.title, item.title_fr)}: {why}".removesuffix(": "))
+        lines.append(
+            f"{in_language(item.title, item.title_fr)}: {why}".removesuffix(": ")
+        )
     return "\n".join(lines[:_MAX_LISTED])
-
-
-def _said(english: str, french: str) -> str:
-    """Return a text in the reader's language; French only where there is some."""
-    is_french = (get_language() or "").startswith("fr")
-    return french if is_french and french else english
 
 
 def _moment(at: datetime) -> str:

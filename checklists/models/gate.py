@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from checklists.models.run import ChecklistRun
 
@@ -21,7 +22,7 @@ class GateDecision(models.Model):
     git_sha = models.CharField(_("commit"), max_length=64)
     run = models.ForeignKey(
         ChecklistRun,
-        verbose_name=_("run"),
+        verbose_name=pgettext_lazy("checklist", "run"),
         null=True,
         on_delete=models.PROTECT,
         related_name="decisions",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from checklists.models.run import ChecklistRun
 
@@ -24,7 +25,7 @@ class Reminder(models.Model):
 
     run = models.ForeignKey(
         ChecklistRun,
-        verbose_name=_("run"),
+        verbose_name=pgettext_lazy("checklist", "run"),
         on_delete=models.PROTECT,
         related_name="reminders",
     )

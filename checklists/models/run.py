@@ -7,6 +7,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from checklists.models.template import (
     MAX_NAME,
@@ -23,10 +24,10 @@ class ChecklistRun(models.Model):
     """A frozen copy of a template for one release: a service, a place, a commit."""
 
     class State(models.TextChoices):
-        OPEN = "open", _("Open")
-        CLOSED = "closed", _("Closed")
-        CANCELLED = "cancelled", _("Cancelled")
-        EXPIRED = "expired", _("Expired")
+        OPEN = "open", pgettext_lazy("checklist run", "Open")
+        CLOSED = "closed", pgettext_lazy("checklist run", "Closed")
+        CANCELLED = "cancelled", pgettext_lazy("checklist run", "Cancelled")
+        EXPIRED = "expired", pgettext_lazy("checklist run", "Expired")
 
     template_version = models.ForeignKey(
         TemplateVersion,
@@ -138,7 +139,7 @@ class RunItem(ItemFields):
 
     run = models.ForeignKey(
         ChecklistRun,
-        verbose_name=_("run"),
+        verbose_name=pgettext_lazy("checklist", "run"),
         on_delete=models.PROTECT,
         related_name="items",
     )

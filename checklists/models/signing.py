@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from checklists.models.run import RunItem
 
@@ -15,9 +16,9 @@ class Waiver(models.Model):
     """Two people's leave to release without an item, for a time."""
 
     class Ended(models.TextChoices):
-        REFUSED = "refused", _("Refused")
-        REVOKED = "revoked", _("Revoked")
-        EXPIRED = "expired", _("Expired")
+        REFUSED = "refused", pgettext_lazy("waiver", "Refused")
+        REVOKED = "revoked", pgettext_lazy("waiver", "Revoked")
+        EXPIRED = "expired", pgettext_lazy("waiver", "Expired")
 
     item = models.ForeignKey(
         RunItem,

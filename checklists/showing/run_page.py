@@ -146,11 +146,7 @@ def look_of(run: ChecklistRun, standing: RunStanding) -> str:
 def headline(run: ChecklistRun, standing: RunStanding) -> str:
     """Say in one sentence whether the release may go, and what is in its way."""
     if not run.is_open:
-        return {
-            ChecklistRun.State.CLOSED: _("Closed"),
-            ChecklistRun.State.CANCELLED: _("Cancelled"),
-            ChecklistRun.State.EXPIRED: _("Expired"),
-        }[ChecklistRun.State(run.state)]
+        return str(run.get_state_display())
     if standing.is_ready:
         return _("Ready: the gate is open")
     if standing.blocking:

@@ -48,7 +48,7 @@ from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
 
-# Two hundred found what there was to find; these are for what comes.
+# So many take some seconds, and most stories get as far as an open gate.
 EXAMPLES = 8
 STEPS = 25
 START = datetime(2026, 11, 27, 9, 0, tzinfo=UTC)
