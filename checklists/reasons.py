@@ -73,7 +73,7 @@ _WORDS: Mapping[str, Callable[[Values], str]] = {
     "evidence_ahead": lambda _v: _("The evidence is dated in the future."),
     "evidence_old": lambda _v: _("The evidence is too old. Bring new evidence."),
     "evidence_missing": lambda _v: _("Evidence is missing. Attach some."),
-    "payload_missing": lambda _v: _("No program has sent its proof yet."),
+    "payload_missing": lambda _v: _("No program has sent its evidence yet."),
     "not_verified": lambda _v: _("It has not been verified yet."),
     # Signatures
     "signatures_missing": _missing_signatures,

@@ -296,7 +296,7 @@ class TemplateItemAdmin(ManyAdmin):
             },
         ),
         (
-            _("Proof"),
+            _("Evidence"),
             {
                 "fields": [
                     "kind",

@@ -442,4 +442,4 @@ def _is_dialog(request: HttpRequest) -> bool:
 
 
 def _brought() -> str:
-    return _("The proof is kept. What was signed before it counts no more.")
+    return _("The evidence is kept. What was signed before it counts no more.")

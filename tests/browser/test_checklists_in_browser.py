@@ -114,13 +114,13 @@ def test_proof_is_added_without_leaving_the_sheet(open_page, zoe, run):
     page.get_by_role("link", name="Rollback rehearsed").first.click()
     sheet = page.get_by_role("dialog")
 
-    sheet.get_by_text("Add a note as proof").click()
+    sheet.get_by_text("Add a note as evidence").click()
     form = sheet.locator("form[action$='evidence/note/']")
     form.get_by_label("What it shows").fill("Rehearsal")
     form.get_by_label("What you saw").fill("It went back in a minute.")
     form.get_by_role("button").click()
 
-    expect(sheet).to_contain_text("The proof is kept")
+    expect(sheet).to_contain_text("The evidence is kept")
     expect(sheet).to_contain_text("It went back in a minute.")
 
 

@@ -473,7 +473,7 @@ class TestEvidence:
         )
 
         assert answer.status_code == 200
-        assert "The proof is kept" in words(answer)
+        assert "The evidence is kept" in words(answer)
 
     def test_withdrawn_proof_counts_no_more(self, zoe, now):
         item = only_item(make_run(now=now))
