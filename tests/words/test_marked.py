@@ -20,7 +20,7 @@ APPS = ["checklists", "incidents", "kpis", "monitors", "notifications", "telemet
 # The same in every language, or written for machines.
 SAME_EVERYWHERE = {
     *["JSON", "MTTA", "MTTR", "OK", "p50", "p95", "p99", "REST API", "T4G"],
-    *["notranslate", "Slack", "HTTP"],
+    *["notranslate", "Slack", "HTTP", "SHA-256"],
     # Examples of what is entered.
     "ana@example.org, +33 6 12 34 56 78, U012AB3CD",
 }
