@@ -38,6 +38,8 @@ _MONITORS = ("monitors:list", _("To the monitors"))
 _KPIS = ("admin:kpis_kpi_changelist", _("To the KPIs"))
 _SOURCES = ("admin:kpis_datasource_changelist", _("To the data sources"))
 _INCIDENTS = ("incidents:list", _("To the incidents"))
+_RUNS = ("checklists:runs", _("To the checklists"))
+_TEMPLATES = ("admin:checklists_checklisttemplate_changelist", _("To the templates"))
 
 _EMPTIES: Mapping[str, Empty] = {
     "incidents.service": Empty(
@@ -191,6 +193,43 @@ _EMPTIES: Mapping[str, Empty] = {
     ),
     "checklists.auditcheck": Empty(
         _("Each night's verification of the audit chain, with what came of it.")
+    ),
+    "checklists.checklisttemplate": Empty(
+        _("What must hold before a release. A published version can be copied.")
+    ),
+    "checklists.templatesection": Empty(
+        _("The parts of a template, each with its items."), *_TEMPLATES
+    ),
+    "checklists.templateitem": Empty(
+        _("What has to be looked at, by whom, and which verifier helps."), *_TEMPLATES
+    ),
+    "checklists.templateversion": Empty(
+        _("Each version of a template that was proposed or published."), *_TEMPLATES
+    ),
+    "checklists.checklistrun": Empty(
+        _("A copy of a template for each release, with its state."), *_RUNS
+    ),
+    "checklists.evidence": Empty(
+        _("What verifiers found, people brought and programs sent."), *_RUNS
+    ),
+    "checklists.signoff": Empty(
+        _("Who signed what, in which role and with which meaning."), *_RUNS
+    ),
+    "checklists.waiver": Empty(
+        _("What a release went without, for how long, and which two people agreed."),
+        *_RUNS,
+    ),
+    "checklists.gatedecision": Empty(
+        _("Each time a pipeline asked whether it may release, and the answer."), *_RUNS
+    ),
+    "checklists.reminder": Empty(
+        _("Who was told that something of a run ends soon."), *_RUNS
+    ),
+    "incidents.deploywindow": Empty(
+        _("When alerts below P0 waited, because a service was being deployed."), *_RUNS
+    ),
+    "incidents.heldalert": Empty(
+        _("Alerts that a deploy window held back, and what came of them."), *_INCIDENTS
     ),
     "cellar.apikey": Empty(_("Keys with which programs use the API.")),
     "auditlog.logentry": Empty(
