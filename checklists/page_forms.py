@@ -73,7 +73,10 @@ class SignForm(forms.Form):
         label=_("You say that you have"),
         choices=[
             (SignOff.Meaning.CHECKED, _("checked it: you looked yourself")),
-            (SignOff.Meaning.APPROVED, _("approved it: you rely on the evidence above")),
+            (
+                SignOff.Meaning.APPROVED,
+                _("approved it: you rely on the evidence above"),
+            ),
         ],
         widget=forms.RadioSelect,
         initial=SignOff.Meaning.CHECKED,

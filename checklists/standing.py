@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from checklists.canonical import digest
 
@@ -275,7 +276,7 @@ def judge_item(run: RunFacts, item: ItemFacts, now: datetime) -> ItemStanding:
         evidence=counted,
         age_s=_age_s(counted, now),
         waiver=item.waiver,
-        seen=digest(statement(run, item, meaning="")),
+        seen=statement_digest(run, item, counted, meaning=""),
         valid_until=_valid_until(item, state, counted, signatures),
     )
 
@@ -310,20 +311,8 @@ def statement(
 
     A waiver says that the release goes without the proof, so it rests on no evidence.
     """
-    said: dict[str, Any] = {
-        "version": STATEMENT_FORM,
-        "run": run.id,
-        "item": item.key,
-        "revision": item.revision,
-        "content_hash": item.content_hash,
-        "service": run.service,
-        "environment": run.environment,
-        "git_sha": run.git_sha,
-        "evidence": (
-            [] if waiver else sorted(one.basis for one in counting(item.evidence))
-        ),
-        "meaning": meaning,
-    }
+    bases = () if waiver else _bases(counting(item.evidence))
+    said = _statement(_signed_version(run, item), bases, meaning)
     if waiver is not None:
         said["waiver"] = {
             "id": waiver.id,
@@ -333,6 +322,17 @@ def statement(
             "expires_at": waiver.expires_at,
         }
     return said
+
+
+def statement_digest(
+    run: RunFacts,
+    item: ItemFacts,
+    counted: Sequence[EvidenceFacts],
+    *,
+    meaning: str,
+) -> str:
+    """Return the hash of `statement`, without a waiver; `counted` is what counts."""
+    return _digest_of(_signed_version(run, item), _bases(counted), meaning)
 
 
 def why_not_sign(
@@ -379,6 +379,51 @@ def why_not_approve(
 
 
 # --- Inside -------------------------------------------------------------------------------
+
+
+class _SignedVersion(NamedTuple):
+    """The one exact version of an item that somebody signs."""
+
+    run: int
+    item: str
+    revision: int
+    content_hash: str
+    service: str
+    environment: str
+    git_sha: str
+
+
+def _signed_version(run: RunFacts, item: ItemFacts) -> _SignedVersion:
+    return _SignedVersion(
+        run=run.id,
+        item=item.key,
+        revision=item.revision,
+        content_hash=item.content_hash,
+        service=run.service,
+        environment=run.environment,
+        git_sha=run.git_sha,
+    )
+
+
+def _bases(counted: Iterable[EvidenceFacts]) -> tuple[str, ...]:
+    return tuple(sorted(one.basis for one in counted))
+
+
+def _statement(
+    version: _SignedVersion, bases: tuple[str, ...], meaning: str
+) -> dict[str, Any]:
+    return {
+        "version": STATEMENT_FORM,
+        **version._asdict(),
+        "evidence": list(bases),
+        "meaning": meaning,
+    }
+
+
+# A page asks for the same ones at each refresh.
+@lru_cache(maxsize=16_384)
+def _digest_of(version: _SignedVersion, bases: tuple[str, ...], meaning: str) -> str:
+    return digest(_statement(version, bases, meaning))
 
 
 def _whole_run(
@@ -453,8 +498,9 @@ def _signature_reasons(
     now: datetime,
 ) -> Iterator[Reason]:
     named = {"name": signature.printed_name}
-    present = statement(run, item, meaning=signature.meaning)
-    if digest(present) != signature.statement_hash:
+    known = statement_digest(run, item, counted, meaning=signature.meaning)
+    if known != signature.statement_hash:
+        present = statement(run, item, meaning=signature.meaning)
         changed = [
             name
             for name, value in present.items()

@@ -82,7 +82,9 @@ def new(request: HttpRequest) -> HttpResponse:
         except Refused as refusal:
             form.add_error(None, refusal.message)
         else:
-            messages.success(request, _("The run is open. Evidence is being looked for."))
+            messages.success(
+                request, _("The run is open. Evidence is being looked for.")
+            )
             return redirect("checklists:run", pk=run.pk)
     return render_page(
         request,

@@ -71,8 +71,13 @@ def ago(moment: datetime, *, now: datetime) -> str:
     if size < 2:
         return _("just now")
     unit_s = next((unit for unit in (DAY_S, HOUR_S, MINUTE_S) if size >= unit), 1)
-    length = duration(int(size // unit_s) * unit_s)
-    if seconds < 0:
+    return _ago(int(size // unit_s) * unit_s, seconds < 0, get_language())
+
+
+@lru_cache(maxsize=1024)
+def _ago(length_s: int, is_ahead: bool, language: str | None) -> str:
+    length = duration(length_s)
+    if is_ahead:
         return _("in %(length)s") % {"length": length}
     return _("%(length)s ago") % {"length": length}
 

@@ -378,6 +378,6 @@ def test_run_is_read_in_as_many_queries_for_many_items_as_for_one(
             sign(item, make_signer(), now=NOW)
 
     for run in (one, many):
-        with django_assert_num_queries(9):
+        with django_assert_num_queries(6):
             loaded = queries.load_run(run.pk, now=NOW)
         assert loaded.standing.is_ready

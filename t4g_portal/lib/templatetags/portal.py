@@ -7,13 +7,15 @@ or the empty text of a missing attribute, is shown as a dash.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TypeVar
 
 from django import template
 from django.template.base import FilterExpression, Parser, Token
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from t4g_portal.lib import markdown as marking
@@ -163,9 +165,15 @@ def _known(value: Value) -> Value | None:
 
 
 def _time(moment: datetime, text: str) -> SafeString:
+    zone = timezone.get_current_timezone_name()
+    return mark_safe(  # noqa: S308 escaped here and below
+        f"{_time_begins(moment, zone, get_language())}{escape(text)}</time>"
+    )
+
+
+# A page that refreshes says the same hundreds of moments again.
+@lru_cache(maxsize=8192)
+def _time_begins(moment: datetime, zone: str, language: str | None) -> SafeString:
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        moment.isoformat(),
-        wording.absolute(moment),
-        text,
+        '<time datetime="{}" title="{}">', moment.isoformat(), wording.absolute(moment)
     )
