@@ -20,7 +20,7 @@ from django.db.models.functions import Length
 
 from checklists.canonical import canonical
 from checklists.content import ASKED
-from checklists.models import AnchoredHead, Evidence, SignOff, Waiver
+from checklists.models import AnchoredHead, ChecklistRun, Evidence, SignOff, Waiver
 from checklists.queries import LoadedRun, load_run
 from t4g_portal.lib.audit.appending import head
 from t4g_portal.lib.audit.chain import body_of
@@ -44,7 +44,8 @@ def bundle_of(*, run_id: int, now: datetime) -> bytes:
             "made_at": now,
             "portal": settings.PORTAL_URL,
             "run": _run(loaded),
-            "is_ready": loaded.standing.is_ready,
+            # Nothing is to be released of a run that is over.
+            **({"is_ready": loaded.standing.is_ready} if loaded.run.is_open else {}),
             "items": _items(loaded),
             "chain": _chain(loaded.run.subject),
         }
@@ -60,11 +61,19 @@ def _run(loaded: LoadedRun) -> dict[str, Any]:
         "template_name": run.template_name,
         "template_version": version.number,
         "template_fingerprint": version.fingerprint,
-        "service": run.service.slug,
+        "service": _service(run),
         "environment": run.environment,
         **_picked(run, "git_sha deployment title state opened_by_name opened_at"),
         **_picked(run, "deadline ended_at ended_by_name end_reason"),
     }
+
+
+def _service(run: ChecklistRun) -> str:
+    """Return the service's short name as the chain has it; it may be another by now."""
+    opened = AuditEntry.objects.filter(
+        subject=run.subject, action="checklist.run_opened"
+    ).first()
+    return str(opened.details["service"]) if opened else run.service.slug
 
 
 def _items(loaded: LoadedRun) -> list[dict[str, Any]]:

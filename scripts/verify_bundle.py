@@ -1,8 +1,9 @@
 """Verify a checklist run's bundle offline: python3 verify_bundle.py FILE [SEQ:HASH …]
 
 Needs Python 3.9 alone. Ends with 0 when all holds together, else with 1 and what doesn't.
-With SEQ:HASH, a head that was mailed, the chain is the one that others saw. Not covered:
-titles, and how the portal judged the items.
+With SEQ:HASH, a head that was mailed, the chain up to it is the one that others saw. Not
+covered: titles, how the portal judged, and acts left out. The file can give an act, such
+as a revocation, by its digest alone or stop before it; then the portal's chain shows it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 ENTRY = ("version", "seq", "at", "actor", "action", "subject", "details")
 SIGNED = ("printed_name", "role", "meaning", "statement_hash", "rests_on", "comment")
-SIGNS = ("signed", "waiver_requested", "waiver_approved")
+RUN = ("service", "environment", "template", "git_sha", "state")
 
 
 def digest(value):
@@ -23,75 +24,74 @@ def digest(value):
     return sha256(json.dumps(value, **form).encode()).hexdigest()
 
 
-def chain_faults(chain, heads):
-    """Each hash is over the version, the hash before, and the digest of the body."""
-    before, seq = chain["before"], None
-    for entry in chain["entries"]:
-        if seq is not None and entry["seq"] != seq + 1:
-            yield f"entry {seq + 1} is missing"
-        seq, version = entry["seq"], bytes([entry["version"]])
-        body = entry.get("body_sha256") or digest({key: entry[key] for key in ENTRY})
-        if sha256(version + bytes.fromhex(before + body)).hexdigest() != entry["hash"]:
-            yield f"entry {seq} is not what its hash says, or does not follow on"
-        before = entry["hash"]
-    hashes = {entry["seq"]: entry["hash"] for entry in chain["entries"]}
-    for seq, known in heads:
-        if hashes.get(seq) != known:
-            yield f"entry {seq} is not here with the hash that was mailed"
+def chain_faults(before, entries, heads):
+    for entry in entries:
+        clear = {key: entry[key] for key in ENTRY if "subject" in entry}
+        linked = before + (digest(clear) if clear else entry["body_sha256"])
+        version, before = bytes([entry["version"]]), entry["hash"]
+        if sha256(version + bytes.fromhex(linked)).hexdigest() != before:
+            yield f"entry {entry['seq']} is not what its hash says, or does not follow on"
+    for head in heads - {f"{entry['seq']}:{entry['hash']}" for entry in entries}:
+        yield f"entry {head.split(':')[0]} is not here with the hash that was mailed"
 
 
-def evidence_faults(proof, acts):
-    """What was looked at is what stands here, and the chain has it."""
-    content, verdict = proof["payload"], proof["verdict"]
-    found, basis, data = digest(content), proof["sha256"], proof["file_base64"]
-    if proof["kind"] == "file":
-        found = sha256(b64decode(data)).hexdigest() if data else proof["sha256"]
-    elif proof["kind"] == "verification":
-        kept = {"looked_at": content["looked_at"], "verdict": verdict}
-        basis = digest({"verifier": content["verifier"], **kept})
-    elif proof["kind"] == "ci_payload":
-        basis = digest({"payload": content, "verdict": verdict})
+def evidence_faults(proof, about, acts):
+    kind, content, basis = proof["kind"], proof["payload"], proof["sha256"]
+    found, data = digest(content), proof["file_base64"]
+    if kind == "file":
+        found = sha256(b64decode(data)).hexdigest() if data else basis
+    elif kind in ("verification", "ci_payload"):
+        looked = {key: content.get(key) for key in ("verifier", "looked_at")}
+        kept = {"payload": content} if kind == "ci_payload" else looked
+        basis = digest({**kept, "verdict": proof["verdict"]})
     if [found, basis] != [proof["sha256"], proof["basis_sha256"]]:
         yield "it is not what its hash says"
-    told = [act["details"] for act in acts]
-    own = [one["sha256"] for one in told if one.get("evidence") == proof["id"]]
-    if basis not in [one.get("basis_sha256") for one in told] or set(own) - {found}:
-        yield "the chain does not have it so"
+    own = [act for act in acts if act["details"].get("evidence") == proof["id"]]
+    told = [act["details"].get("basis_sha256") for act in acts]
+    gone = [act["at"] for act in own if act["action"].endswith("withdrawn")]
+    shas = {act["details"]["sha256"] for act in own} | {found}
+    if basis not in told or len(shas) > 1 or [None, *gone][-1] != proof["withdrawn_at"]:
+        yield "the chain does not have it so, or says otherwise of its being withdrawn"
 
 
-def signature_faults(row, text_hash, acts):
-    """The statement is what was signed, of this very text, and the chain has it."""
-    if digest(row["statement"]) != row["statement_hash"]:
-        yield "the statement is not what its hash says"
-    if row["statement"]["content_hash"] != text_hash:
-        yield "it is of another text"
+def signature_faults(row, about, acts):
+    said = row["statement"]
+    if digest(said) != row["statement_hash"] or not about.items() <= said.items():
+        yield "the statement is not what its hash says, or of another text, item or run"
     mine = [act for act in acts if act["details"].get("sign_off") == row["id"]]
-    signed = [act for act in mine if act["action"].split(".")[1] in SIGNS]
+    signed = [act for act in mine if not act["action"].endswith("revoked")]
     want = [row["signed_at"], *[row[key] for key in SIGNED]]
-    if [[a["at"], *[a["details"][k] for k in SIGNED]] for a in signed] != [want]:
-        yield "the chain does not have it so"
-    if (len(mine) > len(signed)) != bool(row["revoked_at"]):
-        yield "the chain says otherwise of its being revoked"
+    have = [[act["at"], *[act["details"][key] for key in SIGNED]] for act in signed]
+    if have != [want] or (mine != signed) != bool(row["revoked_at"]):
+        yield "the chain does not have it so, or says otherwise of its being revoked"
 
 
 def main(path, *heads):
     bundle = json.loads(Path(path).read_bytes())
-    chain, subject = bundle["chain"], f"run:{bundle['run']['id']}"
-    known = [(head["seq"], head["hash"]) for head in chain["mailed_heads"]]
-    known += [(int(seq), text) for seq, text in (head.split(":") for head in heads)]
-    acts = [entry for entry in chain["entries"] if entry.get("subject") == subject]
-    faults = list(chain_faults(chain, known))
+    run, chain, entries = bundle["run"], bundle["chain"], bundle["chain"]["entries"]
+    known = {*heads, *(f"{one['seq']}:{one['hash']}" for one in chain["mailed_heads"])}
+    acts = [one for one in entries if one.get("subject") == f"run:{run['id']}"]
+    faults = list(chain_faults(chain["before"], entries, known))
+    told = {"state": "open"}
+    runs = [(act["action"][14:], act) for act in acts if ".run_" in act["action"]]
+    for name, act in runs:
+        told.update(act["details"] if name in ("opened", "moved") else {"state": name})
+        told["git_sha"] = told.get("to", told.get("git_sha"))
+    faults += [f"run: another {k} in the chain" for k in RUN if told.get(k) != run[k]]
     for item in bundle["items"]:
-        name, text = f"item {item['asked']['key']}", item["content_hash"]
-        if digest(item["asked"]) != text:
-            faults.append(f"{name}: its text is not what its hash says")
-        for row in item["evidence"]:
-            found = evidence_faults(row, acts)
-            faults += [f"{name}, evidence {row['id']}: {one}" for one in found]
-        for row in item["sign_offs"]:
-            found = signature_faults(row, text, acts)
-            faults += [f"{name}, signature {row['id']}: {one}" for one in found]
-    sys.stdout.write("\n".join(faults or [f"{subject} holds together."]) + "\n")
+        about = {"item": item["asked"]["key"], "content_hash": digest(item["asked"])}
+        about.update(run=run["id"], **{key: run[key] for key in RUN[:2]})
+        if about["content_hash"] != item["content_hash"]:
+            faults.append(f"item {about['item']}: its text is not what its hash says")
+        for part, of in (
+            ("evidence", evidence_faults),
+            ("sign_offs", signature_faults),
+        ):
+            rows = [
+                (row["id"], one) for row in item[part] for one in of(row, about, acts)
+            ]
+            faults += [f"item {about['item']}, {part} {pk}: {one}" for pk, one in rows]
+    sys.stdout.write("\n".join(faults or [f"run:{run['id']} holds together."]) + "\n")
     return 1 if faults else 0
 
 

@@ -22,6 +22,7 @@ from checklists.bundle import bundle_of
 from checklists.models import ChecklistRun
 from t4g_portal.lib.audit.appending import head
 from tests.checklists.making import (
+    OTHER_SHA,
     Found,
     approve_waiver,
     ask_waiver,
@@ -72,7 +73,16 @@ def make_signed_run() -> ChecklistRun:
         "now": NOW,
     }
     services.evidence.attach_note(**to, text="Looked at the console")
-    services.evidence.attach_link(**to, url="https://ci.example.org/1", title="CI")
+    link = services.evidence.attach_link(
+        **to, url="https://ci.example.org/1", title="CI"
+    )
+    services.evidence.withdraw(
+        run_id=run.pk,
+        evidence_id=link.pk,
+        reason="Of another build",
+        actor=person(ada),
+        now=NOW,
+    )
     services.evidence.attach_file(**to, name="shot.png", data=b"\x89PNG\x00")
     services.evidence.attach_payload(**to, title="Tests", payload={"passed": 12})
     first = sign(proven, ada, now=NOW)
@@ -110,6 +120,54 @@ def test_bundle_holds_together(tmp_path):
     code, said = verified(bundle(run), tmp_path)
 
     assert (code, said) == (0, f"run:{run.pk} holds together.\n")
+
+
+def test_run_that_moved_and_was_closed_holds_together(tmp_path):
+    ada = make_signer()
+    run = make_run({}, now=NOW, opened_by=ada)
+    services.runs.move_to_commit(
+        run_id=run.pk, git_sha=OTHER_SHA, actor=person(ada), now=NOW
+    )
+    sign(run.items.get(), ada, now=NOW)
+    services.runs.close(run_id=run.pk, actor=person(ada), now=NOW)
+
+    made = bundle(run)
+
+    assert verified(made, tmp_path) == (0, f"run:{run.pk} holds together.\n")
+    made["run"]["git_sha"] = run.git_sha
+    assert verified(made, tmp_path)[0] == 1
+
+
+def test_statement_of_another_item_or_service_is_found(tmp_path):
+    """Even one whose act and hashes agree, as where the portal was made to write it."""
+    made = bundle(make_signed_run())
+    acts = [entry for entry in made["chain"]["entries"] if "subject" in entry]
+    opened = next(act for act in acts if act["action"] == "checklist.run_opened")
+    made["run"]["service"] = opened["details"]["service"] = "other"
+
+    said = verified(made, tmp_path)[1]
+
+    assert said.count("of another text, item or run") == 5
+
+
+def test_service_that_was_renamed_stands_in_it_as_when_it_was_opened(tmp_path):
+    run = make_signed_run()
+    run.service.slug = "renamed"
+    run.service.save()
+
+    assert verified(bundle(run), tmp_path)[0] == 0
+
+
+def test_whether_it_is_ready_is_said_of_open_runs_alone():
+    ada = make_signer()
+    run = make_run({}, now=NOW, opened_by=ada)
+    sign(run.items.get(), ada, now=NOW)
+
+    before = bundle(run)
+    services.runs.close(run_id=run.pk, actor=person(ada), now=NOW)
+
+    assert before["is_ready"] is True
+    assert "is_ready" not in bundle(run)
 
 
 def test_script_is_short_and_needs_the_standard_library_alone():
@@ -199,6 +257,19 @@ def _swap(made: dict[str, Any]) -> None:
     entries[2], entries[3] = entries[3], entries[2]
 
 
+def _forge_act(made: dict[str, Any]) -> None:
+    """Write an act into an entry of somebody else's, whose digest stays."""
+    signed = _entry(made, "checklist.signed")
+    foreign = next(
+        entry for entry in made["chain"]["entries"] if "body_sha256" in entry
+    )
+    clear = {key: signed[key] for key in ("at", "actor", "action", "subject")}
+    details = {**signed["details"], "sign_off": 999_999}
+    foreign.update(clear, details=details)
+    row = {**_sign_off(made), "id": 999_999}
+    made["items"][0]["sign_offs"].append(row)
+
+
 TAMPERINGS: dict[str, Callable[[dict[str, Any]], object]] = {
     "name in the chain": lambda b: _entry(b, "checklist.signed")["actor"].update(
         name="Eve"
@@ -226,6 +297,15 @@ TAMPERINGS: dict[str, Callable[[dict[str, Any]], object]] = {
     "time of signing": lambda b: _sign_off(b).update(signed_at="2026-01-01"),
     "statement": lambda b: _sign_off(b)["statement"].update(git_sha="0" * 40),
     "revocation hidden": lambda b: _sign_off(b, 1).update(revoked_at=None),
+    "act forged in another's entry": _forge_act,
+    "service": lambda b: b["run"].update(service="other"),
+    "environment": lambda b: b["run"].update(environment="staging"),
+    "commit": lambda b: b["run"].update(git_sha="0" * 40),
+    "state": lambda b: b["run"].update(state="closed"),
+    "withdrawal made up": lambda b: _proof(b, "note").update(
+        withdrawn_at="2026-11-27T08:00:00.000000Z"
+    ),
+    "withdrawal hidden": lambda b: _proof(b, "link").update(withdrawn_at=None),
     "signature made up": lambda b: b["items"][0]["sign_offs"].append(
         {**_sign_off(b), "id": 999_999}
     ),
