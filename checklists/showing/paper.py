@@ -17,6 +17,7 @@ from checklists.queries import LoadedRun
 from checklists.showing import states
 from checklists.showing.lines import evidence_words, title_of, why
 from checklists.showing.run_page import headline, look_of, name_of
+from checklists.standing import State
 from t4g_portal.lib.audit.models import AuditEntry
 
 Row = TypeVar("Row", SignOff, Waiver)
@@ -122,7 +123,9 @@ def _item(
 ) -> PaperItem:
     standing = loaded.standing.of(item.key)
     valid = {signature.id for signature in standing.valid_signatures}
-    open_waiver = standing.waiver.id if standing.waiver else None
+    # One that nobody approved, or that has lapsed, lets nothing pass.
+    is_waived = standing.state is State.WAIVED
+    waiver = standing.waiver.id if standing.waiver and is_waived else None
     return PaperItem(
         number=str(number),
         item=item,
@@ -148,7 +151,7 @@ def _item(
                 is_valid=(
                     row.pk in valid
                     if row.waiver_id is None
-                    else row.waiver_id == open_waiver
+                    else row.waiver_id == waiver
                 ),
             )
             for row in signed.get(item.pk, ())

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from checklists import services
+from checklists import queries, services
 from checklists.actors import person
 from checklists.models import SignOff, Waiver
 from checklists.services import Refused
+from checklists.showing.paper import paper
 from checklists.standing import State
 from t4g_portal.lib.audit.models import AuditEntry
 from t4g_portal.roles import MANAGER
@@ -191,3 +192,20 @@ def test_item_that_is_met_while_waived_counts_as_met():
     sign(item, make_signer(), now=NOW)
 
     assert standing(run, now=NOW).items[0].state is State.MET
+
+
+def test_on_paper_a_waivers_signature_counts_while_it_waives_alone():
+    run = make_run(now=NOW)
+    ada, bob = make_signer(), make_signer()
+
+    def counts(at: datetime) -> list[bool]:
+        lines = paper(queries.load_run(run.pk, now=at)).sections[0].items
+        return [one.is_valid for one in lines[0].signatures]
+
+    waiver = ask_waiver(only_item(run), ada, now=NOW)
+    asked = counts(NOW)
+    approve_waiver(waiver, bob, now=NOW)
+
+    assert asked == [False]
+    assert counts(NOW) == [True, True]
+    assert counts(NOW + 8 * DAY) == [False, False]
