@@ -18,7 +18,7 @@ from checklists.content import run_items
 from checklists.models import ChecklistRun, RunItem, TemplateVersion, Waiver
 from checklists.models.run import GIT_SHA
 from checklists.queries import run_facts
-from checklists.services.refusing import Refused, locked_run, written
+from checklists.services.refusing import MAX_TEXT, Refused, locked_run, written
 from checklists.standing import judge
 from incidents.models import Service
 from notifications.models import Contact
@@ -135,6 +135,7 @@ def close(
     *, run_id: int, actor: Actor, now: datetime, reason: str = ""
 ) -> ChecklistRun:
     """End a run whose release is out. Refused while anything blocks it."""
+    reason = _cut(reason, MAX_TEXT, "reason")
     with transaction.atomic():
         run = locked_run(run_id)
         standing = judge(run_facts([run.pk])[run.pk], now)
@@ -146,7 +147,7 @@ def close(
                     " Sign or waive what blocks it, or cancel the run."
                 ),
             )
-        _end(run, State.CLOSED, reason.strip(), actor, now)
+        _end(run, State.CLOSED, reason, actor, now)
     return run
 
 

@@ -147,6 +147,19 @@ def test_only_a_ready_run_is_closed():
     assert not after.is_ready
 
 
+def test_reason_of_closing_is_bounded_and_holds_no_nul():
+    run = make_run(now=NOW)
+    sign(only_item(run), make_signer(), now=NOW)
+    on: dict[str, Any] = {"run_id": run.pk, "actor": engine(), "now": NOW}
+
+    with pytest.raises(Refused) as refused:
+        services.runs.close(**on, reason="x" * 2_001)
+    services.runs.close(**on, reason=" Out\x00 ")
+
+    run.refresh_from_db()
+    assert (refused.value.code, run.end_reason) == ("reason_too_long", "Out")
+
+
 def test_run_expires_at_its_deadline_and_stays_so():
     run = make_run(now=NOW, deadline=NOW + DAY)
     sign(only_item(run), make_signer(), now=NOW)
