@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +13,8 @@ from checklists import reminding, verifying
 from checklists.auditing import anchors, checks
 from checklists.services import runs, waivers
 from t4g_portal.lib.loops import run_cycle
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(name="checklists.tasks.verify")
@@ -31,8 +35,7 @@ def keep_chain(**_: Any) -> None:
 
 def _keep_chain(now: datetime) -> None:
     # The mail goes first: it tells of the check of the night before in any case.
-    anchors.send_due(now=now)
-    checks.check_due(now=now)
+    _run_all(now, anchors.send_due, checks.check_due)
 
 
 @shared_task(name="checklists.tasks.keep_house")
@@ -42,7 +45,22 @@ def keep_house(**_: Any) -> None:
 
 
 def _keep_house(now: datetime) -> None:
-    runs.expire_due(now=now)
-    waivers.expire_due(now=now)
-    # Last, so that a gate that has just closed is said at once.
-    reminding.remind_due(now=now)
+    # Reminding last, so that a gate that has just closed is said at once.
+    _run_all(now, runs.expire_due, waivers.expire_due, reminding.remind_due)
+
+
+def _run_all(now: datetime, *steps: Callable[..., object]) -> None:
+    """Run every step; raise RuntimeError at the end when any failed, and it is logged.
+
+    So the others still run, and the loop isn't called well.
+    """
+    failed = []
+    for step in steps:
+        name = f"{step.__module__}.{step.__name__}"
+        try:
+            step(now=now)
+        except Exception:
+            logger.exception("%s failed", name)
+            failed.append(name)
+    if failed:
+        raise RuntimeError(f"failed: {', '.join(failed)}")

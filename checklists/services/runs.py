@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,6 +25,8 @@ from incidents.models import Service
 from notifications.models import Contact
 from t4g_portal.lib import audit
 from t4g_portal.lib.retelling import source_language
+
+logger = logging.getLogger(__name__)
 
 MAX_TITLE, MAX_DEPLOYMENT, MAX_ENVIRONMENT = 200, 500, 60
 State = ChecklistRun.State
@@ -161,20 +164,18 @@ def cancel(*, run_id: int, reason: str, actor: Actor, now: datetime) -> Checklis
 
 
 def expire_due(*, now: datetime) -> list[int]:
-    """End the runs whose deadline is over; return their numbers. They stay so."""
+    """End the runs whose deadline is over; return their numbers. They stay so.
+
+    One that fails holds up no other, and is tried again by the next tick.
+    """
     due = ChecklistRun.objects.filter(state=State.OPEN, deadline__lte=now)
     ended = []
     for run_id in due.order_by("deadline", "pk").values_list("pk", flat=True):
-        with transaction.atomic():
-            run = (
-                ChecklistRun.objects.select_for_update(of=["self"], skip_locked=True)
-                .filter(pk=run_id, state=State.OPEN, deadline__lte=now)
-                .first()
-            )
-            if run is None:
-                continue
-            _end(run, State.EXPIRED, deadline_over(), engine(), now)
-        ended.append(run_id)
+        try:
+            if _expire(run_id, now):
+                ended.append(run_id)
+        except Exception:
+            logger.exception("run %s could not be ended", run_id)
     return ended
 
 
@@ -240,6 +241,19 @@ def end_waivers(
     for waiver_id in ended:
         details = {"waiver": waiver_id, "as": "revoked", "reason": reason}
         append("waiver_ended", run, actor, details, now)
+
+
+def _expire(run_id: int, now: datetime) -> bool:
+    with transaction.atomic():
+        run = (
+            ChecklistRun.objects.select_for_update(of=["self"], skip_locked=True)
+            .filter(pk=run_id, state=State.OPEN, deadline__lte=now)
+            .first()
+        )
+        if run is None:
+            return False
+        _end(run, State.EXPIRED, deadline_over(), engine(), now)
+    return True
 
 
 def _copy_items(run: ChecklistRun, version: TemplateVersion, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
@@ -29,6 +30,8 @@ from checklists.standing import (
     RunFacts,
     why_not_approve,
 )
+
+logger = logging.getLogger(__name__)
 
 LONGEST = timedelta(days=90)
 Ended = Waiver.Ended
@@ -155,7 +158,8 @@ def end(
 def expire_due(*, now: datetime) -> list[int]:
     """End the waivers of open runs whose time is over; return their numbers.
 
-    Once ended they stay so, whatever the clock says later.
+    Once ended they stay so, whatever the clock says later. One that fails holds up no
+    other, and is tried again by the next tick.
     """
     due = Waiver.objects.filter(
         ended_at__isnull=True,
@@ -164,23 +168,11 @@ def expire_due(*, now: datetime) -> list[int]:
     ).order_by("expires_at", "pk")
     ended = []
     for waiver_id, run_id in due.values_list("pk", "item__run"):
-        with transaction.atomic():
-            run = (
-                ChecklistRun.objects.select_for_update(of=["self"], skip_locked=True)
-                .filter(pk=run_id, state=ChecklistRun.State.OPEN)
-                .first()
-            )
-            waiver = (
-                Waiver.objects.filter(
-                    pk=waiver_id, ended_at__isnull=True, expires_at__lte=now
-                )
-                .select_related("item")
-                .first()
-            )
-            if run is None or waiver is None:
-                continue
-            _end(run, waiver, Ended.EXPIRED, "", engine(), now)
-        ended.append(waiver_id)
+        try:
+            if _expire(run_id, waiver_id, now):
+                ended.append(waiver_id)
+        except Exception:
+            logger.exception("waiver %s could not be ended", waiver_id)
     return ended
 
 
@@ -250,6 +242,26 @@ def _end_by(
             )
         _end(run, waiver, how, reason, person(user), now)
     return waiver
+
+
+def _expire(run_id: int, waiver_id: int, now: datetime) -> bool:
+    with transaction.atomic():
+        run = (
+            ChecklistRun.objects.select_for_update(of=["self"], skip_locked=True)
+            .filter(pk=run_id, state=ChecklistRun.State.OPEN)
+            .first()
+        )
+        waiver = (
+            Waiver.objects.filter(
+                pk=waiver_id, ended_at__isnull=True, expires_at__lte=now
+            )
+            .select_related("item")
+            .first()
+        )
+        if run is None or waiver is None:
+            return False
+        _end(run, waiver, Ended.EXPIRED, "", engine(), now)
+    return True
 
 
 def _end_lapsed(item: RunItem, run: ChecklistRun, now: datetime) -> None:

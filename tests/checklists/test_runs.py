@@ -172,6 +172,23 @@ def test_run_expires_at_its_deadline_and_stays_so():
     assert services.runs.expire_due(now=NOW + DAY) == []
 
 
+def test_run_that_cannot_be_ended_keeps_no_other_open(monkeypatch, caplog):
+    bad, good = (make_run(now=NOW, deadline=NOW + DAY) for _ in range(2))
+    append = services.runs.append
+
+    def append_good(act, run, *rest):
+        if run == bad:
+            raise ValueError("no entry")
+        append(act, run, *rest)
+
+    monkeypatch.setattr(services.runs, "append", append_good)
+
+    assert services.runs.expire_due(now=NOW + DAY) == [good.pk]
+    bad.refresh_from_db()
+    assert bad.state == "open"
+    assert f"run {bad.pk} could not be ended" in caplog.text
+
+
 def test_closed_run_refuses_every_act():
     run = make_run(now=NOW)
     item = only_item(run)

@@ -124,6 +124,26 @@ def test_expired_waiver_stays_so_when_the_clock_is_set_back():
     assert not standing(run, now=NOW + DAY).is_ready
 
 
+def test_waiver_that_cannot_be_ended_keeps_no_other_open(monkeypatch, caplog):
+    bad, good = (
+        ask_waiver(only_item(make_run(now=NOW)), make_signer(), now=NOW)
+        for _ in range(2)
+    )
+    append = services.waivers.append
+
+    def append_good(act, run, *rest):
+        if run == bad.item.run:
+            raise ValueError("no entry")
+        append(act, run, *rest)
+
+    monkeypatch.setattr(services.waivers, "append", append_good)
+
+    assert services.waivers.expire_due(now=NOW + 7 * DAY) == [good.pk]
+    bad.refresh_from_db()
+    assert bad.ended_at is None
+    assert f"waiver {bad.pk} could not be ended" in caplog.text
+
+
 def test_new_commit_and_reopening_end_a_waiver():
     run = make_run(now=NOW)
     item = only_item(run)
