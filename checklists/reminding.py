@@ -64,32 +64,33 @@ def remind_due(*, now: datetime) -> int:
     likes. Raises the database's errors, but one run that fails holds up no other.
     """
     count = 0
-    for loaded in queries.open_runs(now=now):
+    opened = ChecklistRun.objects.filter(state=ChecklistRun.State.OPEN)
+    for run_id in opened.order_by("-opened_at", "-pk").values_list("pk", flat=True):
         try:
-            count += _remind(loaded, now)
+            count += _remind(run_id, now)
         except Exception:
-            logger.exception("nobody could be reminded of run %s", loaded.run.pk)
+            logger.exception("nobody could be reminded of run %s", run_id)
     return count
 
 
-def _remind(loaded: LoadedRun, now: datetime) -> int:
-    known = list(loaded.run.reminders.order_by("pk").values_list("kind", "mark"))
-    marks = {mark for _kind, mark in known}
-    due = [one for one in _ending(loaded, now) if one.mark not in marks]
-    due += _gate(loaded, [kind for kind, _mark in known])
-    if not due:
-        return 0
+def _remind(run_id: int, now: datetime) -> int:
     with transaction.atomic():
-        # Of two engines the second waits here and finds that all is said.
+        # Before anything is judged: of two engines the second waits here, finds that all
+        # is said, and sees the run as it is then.
         run = (
             ChecklistRun.objects.select_for_update(of=["self"], no_key=True)
-            .filter(pk=loaded.run.pk, state=ChecklistRun.State.OPEN)
+            .filter(pk=run_id, state=ChecklistRun.State.OPEN)
             .first()
         )
         if run is None:
             return 0
-        said = set(run.reminders.values_list("mark", flat=True))
-        due = [one for one in due if one.mark not in said]
+        loaded = queries.load_run(run_id, now=now)
+        known = list(run.reminders.order_by("pk").values_list("kind", "mark"))
+        marks = {mark for _kind, mark in known}
+        due = [one for one in _ending(loaded, now) if one.mark not in marks]
+        due += _gate(loaded, [kind for kind, _mark in known])
+        if not due:
+            return 0
         told = _tell(loaded, due, now)
         Reminder.objects.bulk_create(
             Reminder(

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from checklists import queries
 from checklists.actors import engine, person
 from checklists.models import ChecklistRun, Reminder
 from checklists.reminding import remind_due
@@ -194,6 +197,41 @@ def test_new_commit_closes_the_gate_and_its_opener_hears_what_blocks():
     row = Notification.objects.get(purpose="checklist")
     assert row.message["tone"] == "warning"
     assert "signed for another commit" in row.message["facts"][0][1]
+
+
+def test_run_that_cannot_be_read_silences_no_other(monkeypatch, caplog):
+    signed_run(reachable(username="bad"))
+    good = signed_run(reachable(username="good"))
+    judge = queries.judge
+
+    def judge_good(facts, now):
+        if facts.id != good.pk:
+            raise ValueError("unreadable")
+        return judge(facts, now)
+
+    monkeypatch.setattr(queries, "judge", judge_good)
+    remind_due(now=NOW + 29 * DAY)
+
+    assert told() == {"good": ["Item 0"]}
+    assert "nobody could be reminded" in caplog.text
+
+
+def test_run_is_judged_only_once_it_is_locked(monkeypatch):
+    """Else what another engine has noted meanwhile is taken for a change."""
+    run = signed_run(reachable())
+    load, locks = queries.load_run, []
+
+    with CaptureQueriesContext(connection) as asked:
+
+        def load_and_look(run_id, *, now):
+            locks.append(any("FOR NO KEY UPDATE" in one["sql"] for one in asked))
+            return load(run_id, now=now)
+
+        monkeypatch.setattr(queries, "load_run", load_and_look)
+        remind_due(now=NOW)
+
+    assert locks == [True]
+    assert kinds(run) == ["ready"]
 
 
 def test_run_that_is_over_reminds_nobody():
