@@ -80,15 +80,18 @@ def _look(_subject: Subject, wanted: Parameters, _now: datetime) -> Finding:
 
 def _monitor(wanted: Parameters) -> Monitor:
     """Return a monitor of the address that nobody saves."""
+    is_private = _may_be_private(wanted["url"])
     return Monitor(
         kind="http",
         target=wanted["url"],
         options={
             "method": wanted["method"],
             "expected_statuses": wanted["expected_statuses"],
+            # The leave is for this host and port, not for wherever they send us.
+            "follow_redirects": not is_private,
         },
         timeout_s=max(wanted["max_latency_ms"], 1000) / 1000,
-        may_use_private_targets=_may_be_private(wanted["url"]),
+        may_use_private_targets=is_private,
     )
 
 

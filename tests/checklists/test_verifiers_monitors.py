@@ -304,6 +304,19 @@ def test_template_opens_no_way_into_private_networks(shop):
     assert not shop.first_at
 
 
+def test_private_address_is_not_followed_elsewhere(watched_shop, monkeypatch):
+    """The leave is for its host and port alone."""
+    elsewhere = Shop()
+    monkeypatch.setattr(watched_shop, "moved_to", elsewhere.url)
+    try:
+        found = ask("endpoint_answers", now=datetime.now(UTC), url=watched_shop.url)
+    finally:
+        elsewhere.stop()
+
+    assert found.verdict is Verdict.FAILED
+    assert not elsewhere.first_at
+
+
 # Series are fresh and watched
 
 

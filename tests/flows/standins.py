@@ -21,6 +21,8 @@ class Shop:
 
     def __init__(self) -> None:
         self.mode = "healthy"
+        # Where it sends whoever asks, if anywhere.
+        self.moved_to = ""
         # When it first answered in each mode, in seconds since the epoch.
         self.first_at: dict[str, float] = {}
         self._released = threading.Event()
@@ -46,6 +48,12 @@ class Shop:
                 shop.first_at.setdefault(mode, time.time())
                 if mode == "hanging":
                     shop._released.wait(5)
+                    return
+                if shop.moved_to:
+                    self.send_response(302)
+                    self.send_header("Location", shop.moved_to)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
                     return
                 status = 200 if mode == "healthy" else 500
                 self.answer(status, b'{"status": "ok"}')
