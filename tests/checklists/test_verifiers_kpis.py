@@ -135,12 +135,42 @@ def test_readings_are_judged_by_95_of_100_and_by_period():
     )
 
 
-def test_few_readings_say_nothing_and_past_or_failed_ones_do_not_count():
+def test_readings_that_failed_count_as_slow():
+    kpi = make_fresh(MORNING)
+    for number in range(19):
+        make_run(kpi, MORNING - number * HOUR, duration_ms=10)
+    make_run(
+        kpi, MORNING, duration_ms=20, point_count=0, outcome="failed", message="timeout"
+    )
+    one = ask("kpi_fast", now=MORNING, kpis=["users"])
+    make_run(
+        kpi, MORNING, duration_ms=20, point_count=0, outcome="failed", message="timeout"
+    )
+    two = ask("kpi_fast", now=MORNING, kpis=["users"])
+
+    assert (one.verdict, two.verdict) == (Verdict.PASSED, Verdict.FAILED)
+    assert told("kpi_fast", two) == "Users can't be read: timeout"
+
+
+def test_readings_of_long_ago_say_nothing():
+    kpi = make_fresh(MORNING)
+    for number in range(5):
+        make_run(kpi, MORNING - number * HOUR, duration_ms=10)
+
+    before = ask("kpi_fast", now=MORNING + 2 * HOUR - MINUTE, kpis=["users"])
+    after = ask("kpi_fast", now=MORNING + 2 * HOUR, kpis=["users"])
+
+    assert before.verdict is Verdict.PASSED
+    assert (after.verdict, after.code) == (Verdict.UNKNOWN, "stale")
+    assert told("kpi_fast", after).startswith("Users is stale")
+
+
+def test_few_readings_say_nothing_and_those_of_past_periods_do_not_count():
     kpi = make_fresh(MORNING)
     for number in range(4):
         make_run(kpi, MORNING - number * HOUR, duration_ms=10)
     make_run(kpi, MORNING, duration_ms=10, trigger="backfill")
-    make_run(kpi, MORNING, duration_ms=10, outcome="failed")
+    make_run(kpi, MORNING, duration_ms=10, outcome="cancelled")
 
     found = ask("kpi_fast", now=MORNING, kpis=["users"])
 
