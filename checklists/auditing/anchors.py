@@ -33,7 +33,8 @@ def send_due(*, now: datetime) -> int:
     Any number of processes may call it at once, as often as they like. A portal that
     was away, or an anchor that is new, mails at once, unless the next is nearly due
     (from 15 hours after its time on). One that fails stops no other, and is tried
-    again by the next tick. A chain without entries has no head to mail.
+    again by the next tick, as one that reaches nobody is. A chain without entries has no
+    head to mail.
     """
     count = 0
     for anchor in AuditAnchor.objects.filter(is_enabled=True):
@@ -73,6 +74,10 @@ def _send(anchor: AuditAnchor, now: datetime) -> int:
             return 0
         subject = f"audit-head:{anchor.pk}:{occasion.local_date}"
         drafts = list(_drafts(anchor, link, subject, now))
+        if not drafts:
+            # No row: somebody may be reachable by the next tick.
+            logger.warning("the head of anchor %s reaches nobody", anchor.pk)
+            return 0
         outbox.enqueue_all(drafts=drafts, now=now)
         AnchoredHead.objects.create(
             anchor=anchor,
@@ -89,9 +94,11 @@ def _send(anchor: AuditAnchor, now: datetime) -> int:
 def _drafts(
     anchor: AuditAnchor, link: Link, subject: str, now: datetime
 ) -> Iterator[outbox.Draft]:
+    entry = AuditEntry.objects.filter(seq=link.seq)
     found = Head(
         link=link,
-        last_at=AuditEntry.objects.values_list("at", flat=True).get(seq=link.seq),
+        # Whoever deleted the entry must not have silenced the letter with it.
+        last_at=entry.values_list("at", flat=True).first(),
         seen=seen(),
         written_at=now,
     )

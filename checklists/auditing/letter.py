@@ -21,10 +21,13 @@ from t4g_portal.lib.audit.chain import Link
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What is told: the last entry, when it was written, and how the chain stood."""
+    """What is told: the last entry, when it was written, and how the chain stood.
+
+    `last_at` is None where the entry is gone, and only the head still tells of it.
+    """
 
     link: Link
-    last_at: datetime
+    last_at: datetime | None
     seen: Seen
     written_at: datetime
 
@@ -47,7 +50,7 @@ def compose(*, head: Head, language: str) -> Message:
         facts=(
             Fact(_("Entry"), number),
             Fact(_("Hash"), head.link.hash),
-            Fact(_("Recorded"), _moment(head.last_at)),
+            Fact(_("Recorded"), _moment(head.last_at) if head.last_at else "–"),
             Fact(_("Verified"), head.seen.sentence),
             Fact(
                 _("To compare"),

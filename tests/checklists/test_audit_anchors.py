@@ -14,6 +14,7 @@ from checklists.models import AnchoredHead, AuditAnchor
 from notifications.models import Notification
 from t4g_portal.lib.audit import Actor, append
 from tests.factories import make_address, make_channel, make_contact
+from tests.lib.audit.test_verifying import execute, take_over
 
 pytestmark = pytest.mark.django_db
 
@@ -114,13 +115,29 @@ def test_empty_chain_and_disabled_anchor_mail_nothing():
     assert send_due(now=MORNING) == 0
 
 
-def test_anchor_without_readers_still_remembers_the_head():
+def test_anchor_that_reaches_nobody_is_tried_again():
     make_entry()
     anchor = make_anchor()
     anchor.channels.clear()
 
     assert send_due(now=MORNING) == 0
-    assert AnchoredHead.objects.get().message_count == 0
+    assert not AnchoredHead.objects.exists()
+    anchor.channels.set([make_channel(language="en")])
+    assert send_due(now=MORNING + HOUR) == 1
+    assert AnchoredHead.objects.get().message_count == 1
+
+
+def test_head_whose_entry_was_deleted_leaves_all_the_same():
+    make_entry()
+    entry = make_entry()
+    make_anchor()
+    take_over()
+    execute("DELETE FROM cellar_auditentry WHERE seq = 2")
+
+    assert send_due(now=MORNING) == 1
+
+    facts = dict(letters()[0].message["facts"])
+    assert (facts["Hash"], facts["Recorded"]) == (entry.hash, "–")
 
 
 def test_one_anchor_that_fails_stops_no_other(monkeypatch, caplog):
