@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from celery import shared_task
@@ -20,6 +21,8 @@ from incidents.oncall import (
 )
 from t4g_portal.lib.loops import run_cycle
 
+logger = logging.getLogger(__name__)
+
 # Seconds without a full cycle after which `/ready` names the loop.
 ADVANCE_BOUND_S = 60
 ON_CALL_BOUND_S = 300
@@ -34,9 +37,17 @@ def advance() -> None:
     """Page again, end snoozes and deploy windows; see `incidents.advancing`."""
 
     def cycle(now: datetime) -> None:
+        is_failed = False
         # First, so that what it raises is paged at once.
-        deploy_windows.advance_windows(now=now)
+        try:
+            deploy_windows.advance_windows(now=now)
+        except Exception:
+            # People are paged whatever happens to the windows.
+            logger.exception("advance: deploy windows failed")
+            is_failed = True
         advance_all(now=now)
+        if is_failed:
+            raise RuntimeError("failed: deploy windows")
 
     run_cycle(name="incidents.advance", bound_s=ADVANCE_BOUND_S, cycle=cycle)
 

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
+from incidents import deploy_windows
 from incidents.tasks import ADVANCE_BOUND_S, advance
 from t4g_portal.lib.models import LoopCycle
 from tests.factories import make_channel, make_priority_rules
@@ -26,6 +27,23 @@ def test_tick_pages_again_and_notes_that_it_came_round():
 
     assert len(outbox("page", "queued")) == 1
     assert LoopCycle.objects.get(name="incidents.advance").bound_s == ADVANCE_BOUND_S
+
+
+def test_windows_that_fail_keep_nobody_from_being_paged(monkeypatch, caplog):
+    make_priority_rules(make_channel())
+    began = timezone.now() - timedelta(minutes=6)
+    make_incident(now=began)
+    deliver(now=began)
+
+    def fail(*, now):
+        raise ValueError("broken window")
+
+    monkeypatch.setattr(deploy_windows, "advance_windows", fail)
+    advance()
+
+    assert len(outbox("page", "queued")) == 1
+    assert "broken window" in caplog.text
+    assert "failed: deploy windows" in caplog.text
 
 
 def test_tick_is_in_the_schedule():
