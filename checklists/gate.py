@@ -196,7 +196,7 @@ def _keep(
         "environment": asked.environment,
         "git_sha": asked.sha,
     }
-    before = GateDecision.objects.filter(**about).order_by("-decided_at", "-pk").first()
+    before = GateDecision.objects.filter(**about).order_by("-pk").first()
     row = GateDecision.objects.create(
         **about,
         run_id=run_id,

@@ -71,6 +71,10 @@ _WORDS: Mapping[str, Callable[[Values], str]] = {
     "evidence_unknown": _did_not_pass,
     "evidence_not_connected": _did_not_pass,
     "evidence_ahead": lambda _v: _("The evidence is dated in the future."),
+    "not_looked_lately": lambda v: (
+        _("The portal has not looked since %(at)s. See to it that its worker runs.")
+        % _moment(v)
+    ),
     "evidence_old": lambda _v: _("The evidence is too old. Bring new evidence."),
     "evidence_missing": lambda _v: _("Evidence is missing. Attach some."),
     "payload_missing": lambda _v: _("No program has sent its evidence yet."),

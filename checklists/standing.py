@@ -17,6 +17,9 @@ from checklists.canonical import digest
 STATEMENT_FORM = 1
 # What is dated later than this after now was written by a clock that was set back.
 AHEAD = timedelta(minutes=1)
+# The portal looks every 5 minutes and keeps what it finds at least every 15. When it has
+# kept nothing for so long, nobody knows any more.
+LOOKED_WITHIN = timedelta(minutes=45)
 
 
 class State(StrEnum):
@@ -178,7 +181,8 @@ class ItemStanding:
     """How an item stands and why.
 
     `seen` is the hash of what a signer reads; a signature sends it back, so that nobody
-    signs what has changed meanwhile. `valid_until`: when time alone would undo it.
+    signs what has changed meanwhile. `valid_until`: when time alone would undo it,
+    while the portal goes on looking.
     """
 
     key: str
@@ -476,6 +480,8 @@ def _evidence_reasons(
             yield _VERDICTS[one.verdict], Reason(f"evidence_{one.verdict}", values)
         if one.captured_at > now + AHEAD:
             yield State.UNKNOWN, Reason("evidence_ahead", {"evidence": one.id})
+        if one.kind == "verification" and now - one.captured_at > LOOKED_WITHIN:
+            yield State.UNKNOWN, Reason("not_looked_lately", {"at": one.captured_at})
     kinds = {one.kind for one in counted}
     if item.kind == "rule" and "verification" not in kinds:
         yield State.WAITING, Reason("not_verified")
@@ -507,7 +513,10 @@ def _signature_reasons(
             if signature.statement.get(name) != value
         ]
         yield Reason("signed_other", {**named, "changed": changed})
-    yield from _signer_reasons(signature, item.required_role, signature.signer.may_sign)
+    if run.is_open:
+        # A run that is over stays as it was, whoever has left since.
+        may_sign = signature.signer.may_sign
+        yield from _signer_reasons(signature, item.required_role, may_sign)
     if self_made := _self_made(run, item, counted, signature.signer.user_id):
         yield Reason(self_made.code, named)
     if signature.signed_at > now + AHEAD:
@@ -573,7 +582,8 @@ def _waiver_reasons(run: RunFacts, item: ItemFacts, now: datetime) -> Iterator[R
             yield Reason("waiver_not_signed")
             continue
         one = signed[user_id]
-        yield from _signer_reasons(one, role, one.signer.may_waive)
+        if run.is_open:
+            yield from _signer_reasons(one, role, one.signer.may_waive)
 
 
 def _valid_until(

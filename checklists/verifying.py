@@ -19,7 +19,8 @@ from checklists.actors import engine
 from checklists.canonical import digest, plain
 from checklists.models import ChecklistRun, Evidence, RunItem
 from checklists.services import Refused
-from checklists.services.evidence import record_finding
+from checklists.services.evidence import last_finding, record_finding
+from checklists.standing import AHEAD
 from checklists.verifiers import registry
 from checklists.verifiers.base import Finding, Subject
 
@@ -44,8 +45,11 @@ UPDATE checklists_runitem item
  WHERE item.id = (
     SELECT due.id FROM checklists_runitem due
       JOIN checklists_checklistrun run ON run.id = due.run_id
-     WHERE due.next_verify_at <= %(now)s AND run.state = 'open'
-       AND (due.lease_until IS NULL OR due.lease_until <= %(now)s)
+     WHERE run.state = 'open'
+       -- Later than anybody plans: from before the clock was set back.
+       AND (due.next_verify_at <= %(now)s OR due.next_verify_at > %(never)s)
+       AND (due.lease_until IS NULL OR due.lease_until <= %(now)s
+            OR due.lease_until > %(never)s)
      ORDER BY due.next_verify_at, due.id
      LIMIT 1
        FOR UPDATE OF due SKIP LOCKED)
@@ -55,10 +59,11 @@ RETURNING item.id, item.run_id
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is looked at: an item as it is, of a run as it is."""
+    """What is looked at: an item and its run as they are, and what was found last."""
 
     item: RunItem
     run: ChecklistRun
+    last: Evidence | None
 
     @property
     def subject(self) -> Subject:
@@ -127,7 +132,8 @@ def verify_due(*, now: datetime) -> int:
 def _claim(now: datetime) -> tuple[int, int] | None:
     """Take the item that has waited longest; return its number and its run's."""
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, {"now": now, "until": now + LEASE, "next": now + EVERY})
+        moments = {"now": now, "until": now + LEASE, "next": now + EVERY}
+        cursor.execute(_CLAIM, moments | {"never": now + EVERY + AHEAD})
         found: tuple[int, int] | None = cursor.fetchone()
         return found
 
@@ -153,7 +159,10 @@ def _load(run_id: int, item_id: int) -> _Asked | None:
         .select_related("run__service")
         .first()
     )
-    return None if item is None else _Asked(item=item, run=item.run)
+    if item is None:
+        return None
+    last = last_finding(item, item.run.git_sha)
+    return _Asked(item=item, run=item.run, last=last)
 
 
 def _look(asked: _Asked, now: datetime) -> Finding:
@@ -170,23 +179,13 @@ def _keep(asked: _Asked, found: Finding, now: datetime) -> Evidence:
         finding=found,
         actor=engine(_ENGINE),
         now=now,
+        seen=asked.last.pk if asked.last else 0,
     )
 
 
 def _is_known(asked: _Asked, found: Finding, now: datetime) -> bool:
     """Whether the last evidence says the same and is young enough to go on saying it."""
-    last = (
-        Evidence.objects.standing()
-        .filter(
-            item=asked.item,
-            item_revision=asked.item.revision,
-            git_sha=asked.run.git_sha,
-            kind=Evidence.Kind.VERIFICATION,
-        )
-        .order_by("-pk")
-        .only("payload", "verdict", "captured_at")
-        .first()
-    )
+    last = asked.last
     if (
         last is None
         or not now - _kept_again_after(asked.item) < last.captured_at <= now

@@ -182,16 +182,22 @@ def record_finding(
     finding: Finding,
     actor: Actor,
     now: datetime,
+    seen: int | None = None,
 ) -> Evidence:
     """Keep what a verifier found for one revision of an item and one commit.
 
-    The chain gets an entry when the outcome is another than before. Raises Refused with
-    `moved_on` when the item or the run has meanwhile become another.
+    `seen`: the number of the last finding when the look began, 0 for none; None takes
+    any. The chain gets an entry when the outcome is another than before. Raises Refused
+    with `moved_on` when the item or the run has become another meanwhile, or another
+    look, begun later or faster, has said something.
     """
     with transaction.atomic():
         run = locked_run(run_id)
         item = item_of(run, item_id)
         if (item.revision, run.git_sha) != (revision, git_sha):
+            raise Refused("moved_on", _("The item has changed. Verify it again."))
+        last = last_finding(item, run.git_sha)
+        if seen is not None and seen != (last.pk if last else 0):
             raise Refused("moved_on", _("The item has changed. Verify it again."))
         if item.lease_until is not None:
             RunItem.objects.filter(pk=item.pk).update(lease_until=None)
@@ -210,18 +216,6 @@ def record_finding(
                 "verdict": finding.verdict,
             }
         )
-        before = (
-            Evidence.objects.standing()
-            .filter(
-                item=item,
-                kind=Kind.VERIFICATION,
-                item_revision=item.revision,
-                git_sha=run.git_sha,
-            )
-            .order_by("-pk")
-            .values_list("basis_sha256", flat=True)
-            .first()
-        )
         row = _create(
             run,
             item,
@@ -233,7 +227,7 @@ def record_finding(
             basis_sha256=basis,
             verdict=finding.verdict,
         )
-        if before != basis:
+        if last is None or last.basis_sha256 != basis:
             details = {
                 **_details(item, row),
                 "verdict": row.verdict,
@@ -241,6 +235,22 @@ def record_finding(
             }
             append("item_verified", run, actor, details, now)
     return row
+
+
+def last_finding(item: RunItem, git_sha: str) -> Evidence | None:
+    """Return what was found last of an item as it is, for a commit."""
+    return (
+        Evidence.objects.standing()
+        .filter(
+            item=item,
+            kind=Kind.VERIFICATION,
+            item_revision=item.revision,
+            git_sha=git_sha,
+        )
+        .order_by("-pk")
+        .defer("file")
+        .first()
+    )
 
 
 def withdraw(

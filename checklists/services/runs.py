@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.validators import slug_re
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import F, Max
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
@@ -125,6 +125,8 @@ def move_to_commit(
         if deployment is not None:
             run.deployment = _cut(deployment, MAX_DEPLOYMENT, "deployment")
         run.save(update_fields=["git_sha", "moved_at", "deployment"])
+        # What was proven of this commit once before is to be proven anew, too.
+        run.items.update(revision=F("revision") + 1)
         run.items.filter(kind=RunItem.Kind.RULE).update(
             next_verify_at=now, lease_until=None
         )

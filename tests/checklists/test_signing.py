@@ -62,7 +62,48 @@ def test_new_commit_makes_signatures_stale_and_closes_the_run():
     after = standing(run, now=NOW)
     assert not after.is_ready
     assert after.items[0].state is State.STALE
-    assert after.items[0].reasons[0].values["changed"] == ["git_sha"]
+    assert "git_sha" in after.items[0].reasons[0].values["changed"]
+
+
+def test_commit_that_comes_back_is_proven_and_signed_anew():
+    run = make_run(RULE, now=NOW)
+    verified(only_item(run), now=NOW)
+    sign(only_item(run), make_signer(), now=NOW)
+    assert standing(run, now=NOW).is_ready
+
+    for sha in (OTHER_SHA, run.git_sha):
+        services.runs.move_to_commit(
+            run_id=run.pk, git_sha=sha, actor=person(make_signer()), now=NOW
+        )
+
+    after = standing(run, now=NOW)
+    assert not after.is_ready
+    assert after.items[0].evidence == ()
+
+
+def test_finding_that_is_not_renewed_counts_no_more():
+    run = make_run(RULE, now=NOW)
+    verified(only_item(run), now=NOW)
+    sign(only_item(run), make_signer(), now=NOW)
+
+    within = standing(run, now=NOW + standing_module.LOOKED_WITHIN)
+    after = standing(run, now=NOW + standing_module.LOOKED_WITHIN + MINUTE)
+
+    assert within.is_ready
+    assert after.items[0].state is State.UNKNOWN
+    assert not after.is_ready
+    assert after.items[0].reasons[0].code == "not_looked_lately"
+
+
+def test_run_that_is_over_stays_as_it_was_when_a_signer_leaves():
+    run = make_run(now=NOW)
+    signer = make_signer()
+    sign(only_item(run), signer, now=NOW)
+    services.runs.close(run_id=run.pk, actor=person(make_signer()), now=NOW + MINUTE)
+    signer.is_active = False
+    signer.save()
+
+    assert standing(run, now=NOW + DAY).items[0].state is State.MET
 
 
 def test_same_finding_again_leaves_signature_valid_and_another_verdict_does_not():

@@ -244,6 +244,34 @@ def test_commit_that_comes_during_a_look_is_looked_at_itself(oracle):
 
 
 @pytest.mark.django_db
+def test_look_that_was_overtaken_by_another_is_not_kept(oracle):
+    run = make_run()
+    item = rule(run)
+
+    def fail_meanwhile():
+        oracle.at_look = lambda: None
+        oracle.verdict = Verdict.FAILED
+        verify(run_id=run.pk, item_id=item.pk, now=NOW + SECOND)
+        oracle.verdict = Verdict.PASSED
+
+    oracle.at_look = fail_meanwhile
+    verify_due(now=NOW)
+
+    (evidence,) = kept(run)
+    assert evidence.verdict == Verdict.FAILED
+
+
+@pytest.mark.django_db
+def test_clock_that_was_ahead_keeps_nothing_from_being_looked_at(oracle):
+    run = make_run()
+    ahead = NOW + timedelta(days=1)
+    verify_due(now=ahead)
+    RunItem.objects.filter(run=run).update(lease_until=ahead + LEASE)
+
+    assert verify_due(now=NOW) == 1
+
+
+@pytest.mark.django_db
 def test_new_commit_and_reopening_ask_for_a_new_look(oracle):
     run = make_run()
     admin = person(User.objects.get())
