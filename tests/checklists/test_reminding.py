@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from checklists import queries
+from checklists import queries, standing
 from checklists.actors import engine, person
 from checklists.models import ChecklistRun, Reminder
 from checklists.reminding import remind_due
@@ -202,12 +202,11 @@ def test_new_commit_closes_the_gate_and_its_opener_hears_what_blocks():
 def test_run_that_cannot_be_read_silences_no_other(monkeypatch, caplog):
     signed_run(reachable(username="bad"))
     good = signed_run(reachable(username="good"))
-    judge = queries.judge
 
     def judge_good(facts, now):
         if facts.id != good.pk:
             raise ValueError("unreadable")
-        return judge(facts, now)
+        return standing.judge(facts, now)
 
     monkeypatch.setattr(queries, "judge", judge_good)
     remind_due(now=NOW + 29 * DAY)
