@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import statistics
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 
 from bench.figures import Figure
 from bench.pages import Browser, child, filled, web
@@ -35,24 +37,39 @@ _UNBOUND = ("KPI export, hourly, 2 years",)
 
 def kpi_pages() -> list[Figure]:
     """Server time and queries of the KPI pages: 50 KPIs × 2 years, 5 of them hourly."""
-    with (
-        filled(data_dir=_DATA_DIR, by="bench.kpi_history"),
-        web(data_dir=_DATA_DIR) as (port, pid),
-    ):
+    return timed_pages(
+        data_dir=_DATA_DIR,
+        by="bench.kpi_history",
+        pages=_PAGES,
+        unbound=_UNBOUND,
+        then=_idle,
+    )
+
+
+def timed_pages(
+    *,
+    data_dir: Path,
+    by: str,
+    pages: Mapping[str, str],
+    unbound: Collection[str],
+    then: Callable[[Browser], list[Figure]] = lambda _browser: [],
+) -> list[Figure]:
+    """Time pages of a database that the module `by` fills; `then` asks for more."""
+    with filled(data_dir=data_dir, by=by), web(data_dir=data_dir) as (port, pid):
         inside = json.loads(
-            child("-m", "bench.kpi_inside", *_PAGES.values(), data_dir=_DATA_DIR)
+            child("-m", "bench.kpi_inside", *pages.values(), data_dir=data_dir)
         )
         browser = Browser(port, inside["cookie"])
         figures = []
-        for name, address in _PAGES.items():
-            is_bound = name not in _UNBOUND
-            figures += timed(browser, name, address, pid, is_bound=is_bound)
+        for name, address in pages.items():
+            is_bound = name not in unbound
+            figures += _timed(browser, name, address, pid, is_bound=is_bound)
             count = inside["queries"][address]
             figures.append(Figure(f"{name}: queries", count, "queries"))
-        return [*figures, *_idle(browser)]
+        return [*figures, *then(browser)]
 
 
-def timed(
+def _timed(
     browser: Browser, name: str, address: str, pid: int, *, is_bound: bool
 ) -> list[Figure]:
     """Ask for a page again and again; return its times and its size."""
