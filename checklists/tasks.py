@@ -11,7 +11,7 @@ from celery import shared_task
 
 from checklists import reminding, verifying
 from checklists.auditing import anchors, checks
-from checklists.services import runs, waivers
+from checklists.services import runs, signing, waivers
 from t4g_portal.lib.loops import run_cycle
 
 logger = logging.getLogger(__name__)
@@ -40,13 +40,19 @@ def _keep_chain(now: datetime) -> None:
 
 @shared_task(name="checklists.tasks.keep_house")
 def keep_house(**_: Any) -> None:
-    """End runs and waivers whose time is over, and tell people before that."""
+    """End what is over, forget old addresses, and tell people before something ends."""
     run_cycle(name="checklists.keep_house", bound_s=900, cycle=_keep_house)
 
 
 def _keep_house(now: datetime) -> None:
     # Reminding last, so that a gate that has just closed is said at once.
-    _run_all(now, runs.expire_due, waivers.expire_due, reminding.remind_due)
+    _run_all(
+        now,
+        runs.expire_due,
+        waivers.expire_due,
+        signing.erase_addresses,
+        reminding.remind_due,
+    )
 
 
 def _run_all(now: datetime, *steps: Callable[..., object]) -> None:

@@ -29,6 +29,8 @@ from checklists.standing import (
 
 # How old a proof may be, and how far ahead a clock that was set back may have put it.
 PROOF_LASTS = timedelta(minutes=5)
+# From where somebody signed is personal data, and nothing rests on it.
+ADDRESS_KEPT = timedelta(days=365)
 MEANINGS = (SignOff.Meaning.CHECKED, SignOff.Meaning.APPROVED)
 
 
@@ -151,11 +153,11 @@ def revoke(
     return row
 
 
-def erase_addresses(*, before: datetime) -> int:
-    """Forget from where people signed before a moment; return how many were forgotten."""
-    return SignOff.objects.filter(signed_at__lt=before, address__isnull=False).update(
-        address=None
-    )
+def erase_addresses(*, now: datetime) -> int:
+    """Forget from where people signed a year ago; return how many were forgotten."""
+    return SignOff.objects.filter(
+        signed_at__lt=now - ADDRESS_KEPT, address__isnull=False
+    ).update(address=None)
 
 
 # --- For signatures and waivers -----------------------------------------------------------

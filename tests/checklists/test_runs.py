@@ -367,7 +367,7 @@ def test_erasing_an_address_and_deleting_an_account_break_nothing():
     bringer = Evidence.objects.get().captured_by
     assert bringer is not None
 
-    forgotten = services.signing.erase_addresses(before=NOW + DAY)
+    forgotten = services.signing.erase_addresses(now=NOW + 366 * DAY)
     bringer.delete()
 
     assert forgotten == 1
