@@ -87,20 +87,6 @@ class SignForm(forms.Form):
     seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 
 
-class PasswordForm(forms.Form):
-    """The password of who is signed in. Never filled in again."""
-
-    password = forms.CharField(
-        label=_("Your password"),
-        required=False,
-        max_length=4096,
-        strip=False,
-        widget=forms.PasswordInput(
-            attrs={"class": "ops-field", "autocomplete": "current-password"}
-        ),
-    )
-
-
 class ReasonForm(forms.Form):
     """Why something is undone."""
 

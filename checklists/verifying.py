@@ -102,13 +102,6 @@ def verify(*, run_id: int, item_id: int, now: datetime) -> Evidence:
     return _keep(asked, _look(asked, now), now)
 
 
-def verify_soon(*, run_id: int, now: datetime) -> int:
-    """Let the engine look at every item of an open run at its next tick."""
-    return RunItem.objects.filter(
-        run=run_id, run__state=ChecklistRun.State.OPEN, kind=RunItem.Kind.RULE
-    ).update(next_verify_at=now)
-
-
 def verify_due(*, now: datetime) -> int:
     """Look at the items that are due, of any open run; return how many.
 

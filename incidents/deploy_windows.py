@@ -174,12 +174,6 @@ def release_due(*, now: datetime, limit: int = _AT_ONCE) -> int:
     return count
 
 
-def open_over(*, service_id: int, now: datetime) -> DeployWindow | None:
-    """Return the window that is open over a service; one query."""
-    windows = DeployWindow.objects.open(now=now).filter(service=service_id)
-    return windows.select_related("service", "opened_by").first()
-
-
 def _advance(window: DeployWindow, now: datetime) -> None:
     if _is_past(window, now):
         cause = Cause.CLOCK if _went_back(window, now) else Cause.BOUND

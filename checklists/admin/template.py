@@ -25,7 +25,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from checklists import differences, services
 from checklists.actors import person
-from checklists.content import content_of, fingerprint
+from checklists.content import ASKED, content_of, fingerprint
 from checklists.models import (
     ChecklistTemplate,
     TemplateItem,
@@ -215,26 +215,7 @@ class ItemForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = TemplateItem
-        fields = [
-            "section",
-            "position",
-            "key",
-            "title",
-            "title_fr",
-            "help",
-            "help_fr",
-            "kind",
-            "verifier",
-            "parameters",
-            "required_role",
-            "signatures_required",
-            "forbid_self",
-            "evidence_required",
-            "valid_for_s",
-            "is_blocking",
-            "owner",
-            "runbook_url",
-        ]
+        fields = ["section", "position", *ASKED, "owner"]
 
     def clean(self) -> dict[str, Any]:
         """Check what it asks for, and that its key is the template's only one."""

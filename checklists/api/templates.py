@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from checklists.api.base import AnyObject
+from checklists.content import ASKED
 from checklists.models import (
     ChecklistTemplate,
     TemplateItem,
@@ -32,24 +33,7 @@ class TemplateItemSerializer(StrictModelSerializer):
 
     class Meta:
         model = TemplateItem
-        fields = [
-            "key",
-            "title",
-            "title_fr",
-            "help",
-            "help_fr",
-            "kind",
-            "verifier",
-            "parameters",
-            "required_role",
-            "signatures_required",
-            "forbid_self",
-            "evidence_required",
-            "valid_for_s",
-            "is_blocking",
-            "owner",
-            "runbook_url",
-        ]
+        fields = [*ASKED, "owner"]
         read_only_fields = fields
 
 

@@ -169,15 +169,6 @@ def test_person_may_look_at_once_and_is_no_party_to_the_proof(oracle):
 
 
 @pytest.mark.django_db
-def test_all_of_a_run_may_be_asked_for_soon(oracle):
-    run = make_run(rule_count=3)
-    verify_due(now=NOW)
-
-    assert verifying.verify_soon(run_id=run.pk, now=NOW + MINUTE) == 3
-    assert verify_due(now=NOW + MINUTE) == 3
-
-
-@pytest.mark.django_db
 def test_what_can_not_be_looked_at_is_refused_with_the_reason(oracle):
     run, other = make_run(), make_run()
     manual = RunItem.objects.get(run=run, key="looked-at")
@@ -206,7 +197,6 @@ def test_run_that_is_over_is_left_alone(oracle):
     cancel(run)
 
     assert verify_due(now=NOW) == 0
-    assert verifying.verify_soon(run_id=run.pk, now=NOW) == 0
     assert verify_due(now=NOW + EVERY) == 0
 
 
