@@ -27,7 +27,6 @@ from checklists.standing import (
 )
 from incidents import people
 
-PAST_RUNS = 50
 # By Django's models it would be four queries, on every page of a run twice.
 _PERSONS = """
 SELECT u.id, u.username, u.first_name, u.last_name, u.is_active, u.is_superuser,
@@ -118,15 +117,6 @@ def open_runs(*, now: datetime) -> list[LoadedRun]:
     """Return all open runs, newest first."""
     opened = ChecklistRun.objects.filter(state=ChecklistRun.State.OPEN)
     return load_runs(list(opened.values_list("pk", flat=True)), now=now)
-
-
-def past_runs(*, limit: int = PAST_RUNS) -> list[ChecklistRun]:
-    """Return the runs that ended last, without how they stood."""
-    return list(
-        ChecklistRun.objects.exclude(state=ChecklistRun.State.OPEN)
-        .select_related("service", "template_version")
-        .order_by("-ended_at", "-pk")[:limit]
-    )
 
 
 def run_facts(run_ids: Collection[int]) -> dict[int, RunFacts]:
@@ -238,6 +228,7 @@ def _facts(
             git_sha=run.git_sha,
             is_open=run.is_open,
             opened_by_id=run.opened_by_id,
+            moved_by_id=run.moved_by_id,
             deadline=run.deadline,
             items=tuple(
                 ItemFacts(

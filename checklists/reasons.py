@@ -97,6 +97,9 @@ _WORDS: Mapping[str, Callable[[Values], str]] = {
     "opened_run": lambda _v: _(
         "Whoever opened the run can't sign this item. Ask somebody else to sign."
     ),
+    "moved_run": lambda _v: _(
+        "Whoever brought the commit can't sign this item. Ask somebody else to sign."
+    ),
     "brought_evidence": lambda _v: _(
         "Whoever brought the evidence can't sign this item. Ask somebody else to sign."
     ),

@@ -156,6 +156,8 @@ class RunFacts:
     git_sha: str
     is_open: bool
     opened_by_id: int | None
+    # Who brought the present commit, when it is not the first one.
+    moved_by_id: int | None
     deadline: datetime | None
     items: Sequence[ItemFacts]
 
@@ -377,9 +379,7 @@ def why_not_approve(
         return Reason("role_missing", {"role": item.required_role})
     if approver.user_id == waiver.requested_by_id:
         return Reason("requested_it")
-    if item.forbid_self and approver.user_id == run.opened_by_id:
-        return Reason("opened_run")
-    return None
+    return _released_it(run, approver.user_id) if item.forbid_self else None
 
 
 # --- Inside -------------------------------------------------------------------------------
@@ -547,10 +547,18 @@ def _self_made(
 ) -> Reason | None:
     if not item.forbid_self:
         return None
-    if user_id == run.opened_by_id:
-        return Reason("opened_run")
+    if released_it := _released_it(run, user_id):
+        return released_it
     if any(one.captured_by_id == user_id for one in counted):
         return Reason("brought_evidence")
+    return None
+
+
+def _released_it(run: RunFacts, user_id: int) -> Reason | None:
+    if user_id == run.opened_by_id:
+        return Reason("opened_run")
+    if user_id == run.moved_by_id:
+        return Reason("moved_run")
     return None
 
 

@@ -68,6 +68,14 @@ class ChecklistRun(models.Model):
     opened_at = models.DateTimeField(_("opened"))
     # When the present commit came, which the release stands on.
     moved_at = models.DateTimeField(_("commit since"))
+    # Who brought it, when it is not the first one.
+    moved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("commit by"),
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
     deadline = models.DateTimeField(_("deadline"), null=True)
     ended_at = models.DateTimeField(_("ended"), null=True)
     ended_by = models.ForeignKey(

@@ -121,10 +121,11 @@ def move_to_commit(
             raise Refused(
                 "same_commit", _("The run is for this commit already. Name another.")
             )
-        before, run.git_sha, run.moved_at = run.git_sha, git_sha, now
+        before, run.git_sha = run.git_sha, git_sha
+        run.moved_at, run.moved_by = now, actor.user
         if deployment is not None:
             run.deployment = _cut(deployment, MAX_DEPLOYMENT, "deployment")
-        run.save(update_fields=["git_sha", "moved_at", "deployment"])
+        run.save(update_fields=["git_sha", "moved_at", "moved_by", "deployment"])
         # What was proven of this commit once before is to be proven anew, too.
         run.items.update(revision=F("revision") + 1)
         run.items.filter(kind=RunItem.Kind.RULE).update(

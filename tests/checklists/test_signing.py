@@ -249,6 +249,21 @@ def test_four_eyes_bind_whoever_opened_the_run_or_brought_evidence(is_superuser:
     assert standing(run, now=NOW).is_ready
 
 
+def test_four_eyes_bind_whoever_brought_the_commit():
+    run = make_run({"forbid_self": True}, now=NOW)
+    mover = make_signer(is_superuser=True)
+    services.runs.move_to_commit(
+        run_id=run.pk, git_sha=OTHER_SHA, actor=person(mover), now=NOW
+    )
+
+    with pytest.raises(Refused) as refused:
+        sign(only_item(run), mover, now=NOW)
+
+    assert refused.value.code == "moved_run"
+    sign(only_item(run), make_signer(), now=NOW)
+    assert standing(run, now=NOW).is_ready
+
+
 def test_signer_who_loses_the_role_or_leaves_counts_no_more():
     run = make_run({"required_role": "Ops"}, now=NOW)
     signer = make_signer()
