@@ -17,9 +17,10 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from checklists.actors import Actor
+from checklists.facts import WaiverFacts
 from checklists.models import ChecklistRun, GateDecision
 from checklists.queries import LoadedRun, load_runs
-from checklists.standing import ItemStanding, State, WaiverFacts
+from checklists.standing import ItemStanding, State
 from checklists.telling import said
 from incidents.models import Service
 from t4g_portal.lib import audit

@@ -11,16 +11,18 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import F, Q
 
-from checklists.models import ChecklistRun, Evidence, RunItem, SignOff, Waiver
-from checklists.standing import (
+from checklists.facts import (
     EvidenceFacts,
     ItemFacts,
-    ItemStanding,
     PersonFacts,
     RunFacts,
-    RunStanding,
     SignatureFacts,
     WaiverFacts,
+)
+from checklists.models import ChecklistRun, Evidence, RunItem, SignOff, Waiver
+from checklists.standing import (
+    ItemStanding,
+    RunStanding,
     judge,
     why_not_approve,
     why_not_sign,

@@ -5,16 +5,23 @@ Whether a sign-off counts is computed here from what it rests on, never stored. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from checklists.canonical import digest
+from checklists.facts import (
+    EvidenceFacts,
+    ItemFacts,
+    PersonFacts,
+    RunFacts,
+    SignatureFacts,
+    WaiverFacts,
+)
+from checklists.statements import counting, statement, statement_digest
 
-STATEMENT_FORM = 1
 # What is dated later than this after now was written by a clock that was set back.
 AHEAD = timedelta(minutes=1)
 # The portal looks every 5 minutes and keeps what it finds at least every 15. When it has
@@ -50,116 +57,6 @@ class Reason:
 
     code: str
     values: Mapping[str, Any] = field(default_factory=dict)
-
-
-# --- Facts --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class EvidenceFacts:
-    """One proof that nobody withdrew, of the item's revision and the run's commit."""
-
-    id: int
-    kind: str
-    title: str
-    payload: Mapping[str, Any]
-    url: str
-    file_name: str
-    sha256: str
-    basis: str
-    verdict: str
-    captured_at: datetime
-    captured_by_id: int | None
-    captured_by_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class PersonFacts:
-    """What an account may do now."""
-
-    user_id: int
-    name: str
-    is_active: bool
-    may_sign: bool
-    may_waive: bool
-    groups: frozenset[str]
-
-    def holds(self, role: str) -> bool:
-        """Whether somebody is in the group that an item asks for. Admins are not."""
-        return not role or role in self.groups
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureFacts:
-    """One signature that is neither revoked nor superseded."""
-
-    id: int
-    signer: PersonFacts
-    printed_name: str
-    role: str
-    meaning: str
-    statement: Mapping[str, Any]
-    statement_hash: str
-    comment: str
-    signed_at: datetime
-    auth_method: str
-    auth_at: datetime
-    waiver_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WaiverFacts:
-    """One waiver that has not ended."""
-
-    id: int
-    revision: int
-    git_sha: str
-    reason: str
-    risk: str
-    compensating_control: str
-    requested_by_id: int
-    requested_by_name: str
-    requested_at: datetime
-    approved_by_id: int | None
-    approved_by_name: str
-    approved_at: datetime | None
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ItemFacts:
-    """What an item asks for, and what there is."""
-
-    id: int
-    key: str
-    kind: str
-    revision: int
-    content_hash: str
-    required_role: str
-    signatures_required: int
-    forbid_self: bool
-    evidence_required: bool
-    valid_for_s: int | None
-    is_blocking: bool
-    evidence: Sequence[EvidenceFacts] = ()
-    signatures: Sequence[SignatureFacts] = ()
-    waiver: WaiverFacts | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunFacts:
-    """A run with its items, in their order."""
-
-    id: int
-    service: str
-    environment: str
-    git_sha: str
-    is_open: bool
-    opened_by_id: int | None
-    # Who brought the present commit, when it is not the first one.
-    moved_by_id: int | None
-    deadline: datetime | None
-    items: Sequence[ItemFacts]
 
 
 # --- Standing -----------------------------------------------------------------------------
@@ -287,60 +184,6 @@ def judge_item(run: RunFacts, item: ItemFacts, now: datetime) -> ItemStanding:
     )
 
 
-def counting(evidence: Iterable[EvidenceFacts]) -> tuple[EvidenceFacts, ...]:
-    """Return the evidence that a signature rests on, oldest first.
-
-    Of verifications the last one; of payloads the last one of each title, since a
-    program that tries again sends what replaces the one before. By number, because a
-    clock may have been set back.
-    """
-    kept: dict[tuple[Any, ...], EvidenceFacts] = {}
-    for one in sorted(evidence, key=lambda each: each.id):
-        match one.kind:
-            case "verification":
-                kept[(one.kind,)] = one
-            case "ci_payload":
-                kept[(one.kind, one.title)] = one
-            case _:
-                kept[(one.kind, one.id)] = one
-    return tuple(sorted(kept.values(), key=lambda each: each.id))
-
-
-def statement(
-    run: RunFacts,
-    item: ItemFacts,
-    *,
-    meaning: str,
-    waiver: WaiverFacts | None = None,
-) -> dict[str, Any]:
-    """Return what somebody signs. Whatever changes in it makes the signature stale.
-
-    A waiver says that the release goes without the proof, so it rests on no evidence.
-    """
-    bases = () if waiver else _bases(counting(item.evidence))
-    said = _statement(_signed_version(run, item), bases, meaning)
-    if waiver is not None:
-        said["waiver"] = {
-            "id": waiver.id,
-            "reason": waiver.reason,
-            "risk": waiver.risk,
-            "compensating_control": waiver.compensating_control,
-            "expires_at": waiver.expires_at,
-        }
-    return said
-
-
-def statement_digest(
-    run: RunFacts,
-    item: ItemFacts,
-    counted: Sequence[EvidenceFacts],
-    *,
-    meaning: str,
-) -> str:
-    """Return the hash of `statement`, without a waiver; `counted` is what counts."""
-    return _digest_of(_signed_version(run, item), _bases(counted), meaning)
-
-
 def why_not_sign(
     run: RunFacts, item: ItemFacts, signer: PersonFacts, now: datetime
 ) -> Reason | None:
@@ -383,51 +226,6 @@ def why_not_approve(
 
 
 # --- Inside -------------------------------------------------------------------------------
-
-
-class _SignedVersion(NamedTuple):
-    """The one exact version of an item that somebody signs."""
-
-    run: int
-    item: str
-    revision: int
-    content_hash: str
-    service: str
-    environment: str
-    git_sha: str
-
-
-def _signed_version(run: RunFacts, item: ItemFacts) -> _SignedVersion:
-    return _SignedVersion(
-        run=run.id,
-        item=item.key,
-        revision=item.revision,
-        content_hash=item.content_hash,
-        service=run.service,
-        environment=run.environment,
-        git_sha=run.git_sha,
-    )
-
-
-def _bases(counted: Iterable[EvidenceFacts]) -> tuple[str, ...]:
-    return tuple(sorted(one.basis for one in counted))
-
-
-def _statement(
-    version: _SignedVersion, bases: tuple[str, ...], meaning: str
-) -> dict[str, Any]:
-    return {
-        "version": STATEMENT_FORM,
-        **version._asdict(),
-        "evidence": list(bases),
-        "meaning": meaning,
-    }
-
-
-# A page asks for the same ones at each refresh.
-@lru_cache(maxsize=16_384)
-def _digest_of(version: _SignedVersion, bases: tuple[str, ...], meaning: str) -> str:
-    return digest(_statement(version, bases, meaning))
 
 
 def _whole_run(

@@ -22,17 +22,12 @@ from checklists.api.base import (
     actor_of,
 )
 from checklists.bundle import bundle_of
+from checklists.facts import EvidenceFacts, WaiverFacts
 from checklists.models import ChecklistRun, ChecklistTemplate, RunItem
 from checklists.queries import LoadedRun, load_run, load_runs
 from checklists.services import runs, templates
 from checklists.services.refusing import MAX_TEXT, Refused
-from checklists.standing import (
-    EvidenceFacts,
-    ItemStanding,
-    SignatureStanding,
-    State,
-    WaiverFacts,
-)
+from checklists.standing import ItemStanding, SignatureStanding, State
 from checklists.telling import said
 from incidents.models import Service
 from t4g_portal.lib.api import fields

@@ -15,9 +15,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from checklists import queries
+from checklists.facts import PersonFacts
 from checklists.models import ChecklistRun
 from checklists.queries import LoadedRun
-from checklists.standing import PersonFacts
 from t4g_portal.lib import reauthentication
 from t4g_portal.lib.access import requires
 from t4g_portal.lib.reauthentication import Proof

@@ -12,20 +12,13 @@ from django.utils.translation import gettext as _
 from checklists import reasons
 from checklists.actors import person
 from checklists.canonical import digest, plain
+from checklists.facts import ItemFacts, PersonFacts, RunFacts, WaiverFacts
 from checklists.models import ChecklistRun, RunItem, SignOff, Waiver
 from checklists.queries import person_facts, run_facts
 from checklists.services.refusing import MAX_TEXT, Refused, item_of, locked_run, written
 from checklists.services.runs import append
-from checklists.standing import (
-    ItemFacts,
-    PersonFacts,
-    Reason,
-    RunFacts,
-    WaiverFacts,
-    counting,
-    statement,
-    why_not_sign,
-)
+from checklists.standing import Reason, why_not_sign
+from checklists.statements import counting, statement
 
 # How old a proof may be, and how far ahead a clock that was set back may have put it.
 PROOF_LASTS = timedelta(minutes=5)

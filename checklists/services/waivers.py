@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from checklists.actors import Actor, engine, person
+from checklists.facts import ItemFacts, PersonFacts, RunFacts
 from checklists.models import ChecklistRun, RunItem, SignOff, Waiver
 from checklists.queries import run_facts
 from checklists.services.refusing import Refused, locked_run, written
@@ -23,13 +24,7 @@ from checklists.services.signing import (
     signer_facts,
     write_signature,
 )
-from checklists.standing import (
-    ItemFacts,
-    PersonFacts,
-    Reason,
-    RunFacts,
-    why_not_approve,
-)
+from checklists.standing import Reason, why_not_approve
 
 logger = logging.getLogger(__name__)
 

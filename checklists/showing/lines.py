@@ -10,15 +10,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from checklists import reasons
+from checklists.facts import EvidenceFacts
 from checklists.models import RunItem, SignOff
 from checklists.showing import states
-from checklists.standing import (
-    EvidenceFacts,
-    ItemStanding,
-    Reason,
-    SignatureStanding,
-    State,
-)
+from checklists.standing import ItemStanding, Reason, SignatureStanding, State
 from checklists.verifiers import registry
 from t4g_portal.lib import markdown
 

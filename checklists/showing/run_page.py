@@ -12,11 +12,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checklists import queries, reasons
+from checklists.facts import PersonFacts
 from checklists.models import ChecklistRun, RunItem
 from checklists.queries import LoadedRun
 from checklists.showing import states
 from checklists.showing.lines import Line, line_of
-from checklists.standing import PersonFacts, RunStanding, State
+from checklists.standing import RunStanding, State
 
 # So many are shown before the rest is folded away: what waits for the reader comes next.
 BLOCKING_COUNT = 5

@@ -10,20 +10,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from checklists import reasons
+from checklists.facts import EvidenceFacts, PersonFacts, WaiverFacts
 from checklists.models import ChecklistRun, Evidence, RunItem, SignOff
 from checklists.queries import LoadedRun
 from checklists.showing import states
 from checklists.showing.lines import Line, evidence_words, line_of
 from checklists.showing.run_page import name_of
-from checklists.standing import (
-    EvidenceFacts,
-    PersonFacts,
-    Reason,
-    SignatureStanding,
-    WaiverFacts,
-    why_not_approve,
-    why_not_sign,
-)
+from checklists.standing import Reason, SignatureStanding, why_not_approve, why_not_sign
 
 May = Callable[[str], bool]
 
