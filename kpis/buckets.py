@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 HOUR, DAY, WEEK, MONTH = "hour", "day", "week", "month"
@@ -157,6 +158,8 @@ def _step(grain: str, first: date, count: int) -> date:
     return first + count * (7 * _DAY if grain == WEEK else _DAY)
 
 
+# The hours of a month ask for the same days again and again.
+@lru_cache(maxsize=4096)
 def _border(day: date, zone: ZoneInfo) -> datetime:
     """Return the moment at which a day begins in a zone.
 

@@ -77,7 +77,7 @@ def top(*, kpi: Kpi, may: May, now: datetime) -> Top:
 def record(*, kpi: Kpi, reach: Reach, may: May, now: datetime) -> Record:
     """Return the history of a KPI of `queries.find`."""
     detail = queries.detail(kpi=kpi, since=reach.since, until=reach.until, now=now)
-    of = detail.card.of
+    of = detail.of
     beside = marks(kpi=kpi, since=reach.since, until=reach.until, may=may)
     return Record(
         detail=detail,

@@ -51,7 +51,9 @@ class Detail:
     """A KPI over a stretch of time."""
 
     kpi: Kpi
-    card: Card
+    of: Definition
+    # Whether anything of it is known, then or later.
+    has_value: bool
     # Oldest first, and with them the values that are known, by their start.
     periods: Sequence[Bucket]
     points: Mapping[datetime, Point]
@@ -95,15 +97,16 @@ def find(*, slug: str) -> Kpi:
 
 def detail(*, kpi: Kpi, since: datetime, until: datetime, now: datetime) -> Detail:
     """Return a KPI of `find` with its values over the periods of [`since`, `until`)."""
-    card = _cards([kpi], now)[0]
-    cut = buckets.between(card.of.shape, since, until)
+    of = definition(kpi)
+    cut = buckets.between(of.shape, since, until)
     found = {point.start: point for point in points(kpi=kpi, since=since, until=until)}
     if cut and cut[-1].end > now and cut[-1].start not in found:
         # What is not over lacks nothing.
         cut.pop()
     return Detail(
         kpi=kpi,
-        card=card,
+        of=of,
+        has_value=bool(found) or KpiPoint.objects.filter(kpi=kpi).exists(),
         periods=cut,
         points=found,
         targets=_targets([kpi.pk])[kpi.pk],

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from django import template
-from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from checklists.models import ChecklistRun, RunItem, SignOff
 from checklists.showing import lines, run_page, states
 from checklists.showing.lines import Line
+from t4g_portal.lib.badges import badge, icons
 
 register = template.Library()
 
@@ -20,19 +19,7 @@ register = template.Library()
 @register.filter
 def look_badge(look: str, word: str) -> SafeString:
     """`{{ look|look_badge:word }}`: a word, an icon and a color, as those of monitors."""
-    return _badge(look, str(word))
-
-
-# A page of 200 items shows the same few again and again.
-@lru_cache(maxsize=256)
-def _badge(look: str, word: str) -> SafeString:
-    return format_html(
-        '<span class="ops-status is-{0}"><svg class="ops-icon" aria-hidden="true">'
-        '<use href="{1}#{0}"/></svg>{2}</span>',
-        look,
-        static("portal/icons.svg"),
-        word,
-    )
+    return badge(look, str(word))
 
 
 @register.filter
@@ -42,7 +29,7 @@ def look_icon(look: str) -> SafeString:
         '<svg class="ops-icon cl-icon is-{0}" aria-hidden="true">'
         '<use href="{1}#{0}"/></svg>',
         look,
-        static("portal/icons.svg"),
+        icons(),
     )
 
 
@@ -60,7 +47,7 @@ def line_icon(line: Line) -> SafeString:
         ' aria-hidden="true"><use href="{1}#{0}"/></svg>'
         '<span class="ops-hidden">{2}</span></span>',
         line.look,
-        static("portal/icons.svg"),
+        icons(),
         line.word,
     )
 

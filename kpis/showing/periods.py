@@ -10,7 +10,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from django.utils.formats import date_format
-from django.utils.translation import get_language, ngettext, pgettext
+from django.utils.translation import get_language, gettext_noop, ngettext, pgettext
 from django.utils.translation import gettext as _
 
 from kpis.buckets import DAY, HOUR, MONTH, WEEK, Shape
@@ -18,6 +18,18 @@ from kpis.buckets import DAY, HOUR, MONTH, WEEK, Shape
 _INSTANT = timedelta(microseconds=1)
 # Beside today a date needs no year.
 _NEAR = timedelta(days=300)
+_SO_FAR = {
+    HOUR: gettext_noop("This hour so far"),
+    DAY: gettext_noop("Today so far"),
+    WEEK: gettext_noop("This week so far"),
+    MONTH: gettext_noop("This month so far"),
+}
+_BEFORE = {
+    HOUR: gettext_noop("the hour before"),
+    DAY: gettext_noop("the day before"),
+    WEEK: gettext_noop("the week before"),
+    MONTH: gettext_noop("the month before"),
+}
 
 
 def period(*, shape: Shape, start: datetime, end: datetime, now: datetime) -> str:
@@ -47,22 +59,12 @@ def short(*, shape: Shape, start: datetime) -> str:
 
 def before(shape: Shape) -> str:
     """Return what the period before is called within a sentence."""
-    return {
-        HOUR: _("the hour before"),
-        DAY: _("the day before"),
-        WEEK: _("the week before"),
-        MONTH: _("the month before"),
-    }[shape.grain]
+    return _(_BEFORE[shape.grain])
 
 
 def so_far(shape: Shape) -> str:
     """Name the period that is not over."""
-    return {
-        HOUR: _("This hour so far"),
-        DAY: _("Today so far"),
-        WEEK: _("This week so far"),
-        MONTH: _("This month so far"),
-    }[shape.grain]
+    return _(_SO_FAR[shape.grain])
 
 
 def local_day(start: datetime, zone: str) -> date:

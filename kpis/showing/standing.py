@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 
 class Freshness(StrEnum):
@@ -54,6 +55,19 @@ _LOOKS = {
     Standing.OFF: "paused",
     Standing.FRESH: "up",
     Standing.ON_TARGET: "up",
+}
+# One is asked for each card of a board: only that one is translated.
+_WORDS = {
+    Standing.CRITICAL: gettext_noop("Critical"),
+    Standing.OVERDUE: gettext_noop("Overdue"),
+    Standing.FAILING: gettext_noop("Failing"),
+    Standing.WARNING: gettext_noop("Warning"),
+    Standing.STALE: gettext_noop("Stale"),
+    Standing.NO_VALUE: gettext_noop("No value"),
+    Standing.NEVER: gettext_noop("Not read yet"),
+    Standing.OFF: gettext_noop("Switched off"),
+    Standing.FRESH: gettext_noop("Up to date"),
+    Standing.ON_TARGET: gettext_noop("On target"),
 }
 _NEEDS_A_LOOK = frozenset(
     {
@@ -155,18 +169,7 @@ def word(standing: Standing, *, is_higher_better: bool) -> str:
     """Return the word beside the icon."""
     if standing == Standing.OFF_TARGET:
         return _("Below target") if is_higher_better else _("Above target")
-    return {
-        Standing.CRITICAL: _("Critical"),
-        Standing.OVERDUE: _("Overdue"),
-        Standing.FAILING: _("Failing"),
-        Standing.WARNING: _("Warning"),
-        Standing.STALE: _("Stale"),
-        Standing.NO_VALUE: _("No value"),
-        Standing.NEVER: _("Not read yet"),
-        Standing.OFF: _("Switched off"),
-        Standing.FRESH: _("Up to date"),
-        Standing.ON_TARGET: _("On target"),
-    }[standing]
+    return _(_WORDS[standing])
 
 
 def _is_answered(collected: Collected) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django import template
-from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -12,6 +11,7 @@ from kpis.showing import drawing, sentences
 from kpis.showing.card import Card
 from kpis.showing.comparing import Progress, Tone
 from kpis.showing.standing import Freshness
+from t4g_portal.lib.badges import badge
 
 register = template.Library()
 _ARROWS = {1: "▲", -1: "▼", 0: ""}
@@ -20,13 +20,7 @@ _ARROWS = {1: "▲", -1: "▼", 0: ""}
 @register.filter
 def standing_badge(card: Card) -> SafeString:
     """`{{ card|standing_badge }}`: a word, an icon and a color, as those of monitors."""
-    return format_html(
-        '<span class="ops-status is-{0}"><svg class="ops-icon" aria-hidden="true">'
-        '<use href="{1}#{0}"/></svg>{2}</span>',
-        card.look,
-        static("portal/icons.svg"),
-        card.word,
-    )
+    return badge(card.look, card.word)
 
 
 @register.filter

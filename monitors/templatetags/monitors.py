@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from django import template
-from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from monitors.pages import drawing
@@ -22,30 +21,19 @@ from monitors.queries.listing import STRIP, Row
 from monitors.status import Status
 from monitors.uptime import DayUptime, Uptime
 from t4g_portal.lib import wording
+from t4g_portal.lib.badges import badge
 
 register = template.Library()
 # As fine as a pixel of the ribbon.
 _RIBBON_GRID = timedelta(minutes=10)
+_WORDS = {**dict(Status.choices), FLAPPING: gettext_lazy("Flapping")}
 
 
 @register.filter
 def status_badge(status: str) -> SafeString:
     """`{{ status|status_badge }}`: a word, an icon and a color, the same everywhere."""
-    return _badge(str(status), get_language())
-
-
-# A list of monitors says it a hundred times.
-@lru_cache(maxsize=64)
-def _badge(status: str, language: str | None) -> SafeString:
-    words = {**dict(Status.choices), FLAPPING: _("Flapping")}
-    known = status if status in words else str(Status.UNKNOWN)
-    return format_html(
-        '<span class="ops-status is-{0}"><svg class="ops-icon" aria-hidden="true">'
-        '<use href="{1}#{0}"/></svg>{2}</span>',
-        known,
-        static("portal/icons.svg"),
-        words[known],
-    )
+    known = status if status in _WORDS else str(Status.UNKNOWN)
+    return badge(known, str(_WORDS[known]))
 
 
 @register.filter
