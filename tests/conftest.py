@@ -103,6 +103,20 @@ def now() -> datetime:
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings: None, django_db_blocker: Any
+) -> None:
+    """Copy the test database from a migrated one."""
+    from django.db import connection
+
+    from tests.prepared import migrated_template
+
+    with django_db_blocker.unblock():
+        template = migrated_template(connection)
+    connection.settings_dict["TEST"]["TEMPLATE"] = template
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Let the test database alone be flushed: tables that refuse TRUNCATE allow it here.
 

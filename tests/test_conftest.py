@@ -58,3 +58,15 @@ def test_database_is_postgresql():
     from django.db import connection
 
     assert connection.vendor == "postgresql"
+
+
+@pytest.mark.django_db
+def test_database_is_a_copy_of_what_the_migrations_make():
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    from tests.prepared import migrated_template
+
+    executor = MigrationExecutor(connection)
+    assert executor.migration_plan(executor.loader.graph.leaf_nodes()) == []
+    assert migrated_template(connection) == connection.settings_dict["TEST"]["TEMPLATE"]
