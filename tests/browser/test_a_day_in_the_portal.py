@@ -16,8 +16,14 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from bench.portal import Portal, manage, start, workplace
-from tests.flows.portals import ENVIRONMENT, import_config, rows, until
+from bench.portal import Portal, manage, start
+from tests.flows.portals import (
+    ENVIRONMENT,
+    import_config,
+    prepared_workplace,
+    rows,
+    until,
+)
 from tests.flows.standins import Inbox, Shop
 
 CHROMIUM = "/usr/bin/chromium"
@@ -98,7 +104,7 @@ def _field(page: Page, name: str) -> Locator:
 
 def test_ops_sets_up_on_call_acknowledges_and_manager_reads(chromium: Browser):
     shop, slack = Shop(), Inbox()
-    with workplace() as directory, start(directory, **ENVIRONMENT) as portal:
+    with prepared_workplace() as directory, start(directory, **ENVIRONMENT) as portal:
         manage(portal, "shell", "-c", PEOPLE.format(password=PASSWORD))
         import_config(portal, CONFIG, STORY_SLACK=slack.url)
 

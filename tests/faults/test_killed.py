@@ -9,9 +9,15 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from bench.portal import Portal, add_monitors, start, workplace
+from bench.portal import Portal, add_monitors, start
 from bench.processes import tree
-from tests.flows.portals import ENVIRONMENT, import_config, rows, until
+from tests.flows.portals import (
+    ENVIRONMENT,
+    import_config,
+    prepared_workplace,
+    rows,
+    until,
+)
 from tests.flows.standins import Inbox, Shop
 
 CONFIG = """
@@ -115,7 +121,7 @@ def _what_happened(portal: Portal, slack: Inbox) -> str:
 def test_killed_worker_beat_and_postgres_lose_and_double_nothing():
     shop, broken, slack = Shop(), Shop(), Inbox()
     broken.turn("failing")
-    with workplace() as directory:
+    with prepared_workplace() as directory:
         with start(directory, **DURABLE) as portal:
             import_config(portal, CONFIG, STORY_SLACK=slack.url)
             add_monitors(

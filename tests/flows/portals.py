@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from bench.portal import Portal, manage
+from bench.portal import Portal, manage, workplace
+from tests.prepared import fill_data_dir
 
 Seen = TypeVar("Seen")
 
@@ -21,6 +22,17 @@ ENVIRONMENT = {
     "PORTAL_LANGUAGE": "en",
     "PORTAL_DB_FAST": "1",
 }
+
+
+@contextmanager
+def prepared_workplace() -> Iterator[Path]:
+    """A workplace whose portal needs neither migrate nor collect when it starts.
+
+    `test_outage` and `test_demo` start from nothing, as users do.
+    """
+    with workplace() as directory:
+        fill_data_dir(directory / "data")
+        yield directory
 
 
 def until(

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import time
 
-from bench.portal import start, workplace
-from tests.flows.portals import ENVIRONMENT, import_config, rows, until
+from bench.portal import start
+from tests.flows.portals import (
+    ENVIRONMENT,
+    import_config,
+    prepared_workplace,
+    rows,
+    until,
+)
 from tests.flows.standins import Inbox, Listener, Shop
 
 CONFIG = """
@@ -38,7 +44,7 @@ monitors:
 def test_without_our_own_network_nothing_goes_down():
     shop, slack, controls = Shop(), Inbox(), [Listener(), Listener()]
     ports = [control.port for control in controls]
-    with workplace() as directory, start(directory, **ENVIRONMENT) as portal:
+    with prepared_workplace() as directory, start(directory, **ENVIRONMENT) as portal:
 
         def statuses() -> list[str]:
             found = rows(

@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from bench.portal import Portal, manage, start, workplace
+from bench.portal import Portal, manage, start
 from tests.flows.portals import (
     ENVIRONMENT,
     import_config,
+    prepared_workplace,
     press,
     rows,
     signed_in,
@@ -204,7 +205,7 @@ def html_of(mail: Message) -> str:
 
 def test_figures_from_the_database_to_the_managers_morning(standins):
     backend, slack, mail = standins
-    with workplace() as directory:
+    with prepared_workplace() as directory:
         (directory / "business").mkdir()
         server = Postgres(directory / "business")
         try:

@@ -8,8 +8,14 @@ from typing import Any
 
 import pytest
 
-from bench.portal import Portal, manage, start, workplace
-from tests.flows.portals import ENVIRONMENT, import_config, rows, until
+from bench.portal import Portal, manage, start
+from tests.flows.portals import (
+    ENVIRONMENT,
+    import_config,
+    prepared_workplace,
+    rows,
+    until,
+)
 from tests.flows.standins import MailHost, Shop
 from tests.notifications import vendors
 from tests.notifications.servers import SlackApi, running
@@ -124,7 +130,7 @@ def world():
 def test_p0_climbs_by_every_way_until_somebody_has_it(world):
     shop, mail, slack, twilio, ovh = world
     with (
-        workplace() as directory,
+        prepared_workplace() as directory,
         start(
             directory,
             **ENVIRONMENT,

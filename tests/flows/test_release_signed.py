@@ -21,9 +21,16 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from bench.portal import ROOT, Portal, manage, start, workplace
+from bench.portal import ROOT, Portal, manage, start
 from tests.flows.forms import form
-from tests.flows.portals import ENVIRONMENT, import_config, press, rows, until
+from tests.flows.portals import (
+    ENVIRONMENT,
+    import_config,
+    prepared_workplace,
+    press,
+    rows,
+    until,
+)
 from tests.flows.standins import MailHost, Shop
 from tests.flows.stores import Postgres
 from tests.kpis.business import GUIDE, READER_PASSWORD, TABLES, Business, make_business
@@ -235,7 +242,7 @@ def standins() -> Iterator[tuple[Shop, MailHost]]:
 
 def test_release_is_signed_by_named_people_on_live_evidence(standins):
     shop, mail = standins
-    with workplace() as directory:
+    with prepared_workplace() as directory:
         (directory / "business").mkdir()
         server = Postgres(directory / "business")
         try:

@@ -15,7 +15,8 @@ from typing import Any
 import psycopg
 import yaml
 
-from bench.portal import manage, start, workplace
+from bench.portal import manage, start
+from tests.flows.portals import prepared_workplace
 
 PASSWORD = "open sesame"
 COUNT = 8
@@ -87,7 +88,7 @@ def key_ids(connection: psycopg.Connection[Any]) -> set[str]:
 def test_key_is_changed_while_probes_use_the_secret():
     old, new = make_key("old"), make_key("new")
     with (
-        workplace() as directory,
+        prepared_workplace() as directory,
         guarded_target() as (url, seen),
         # Step 2 of docs/security.md: the running processes know both keys.
         start(directory, PORTAL_SEED="off", PORTAL_DATA_KEYS=f"{old},{new}") as portal,

@@ -65,13 +65,13 @@ def test_static_files_are_collected_when_they_changed(
     settings.STATIC_ROOT = str(tmp_path / "static")
     command, out = make_command()
 
-    command._collect_static()
-    command._collect_static()
+    command.collect_static()
+    command.collect_static()
     assert out.getvalue().count("Collecting") == 1
     assert (tmp_path / "static" / "a.css").read_text() == "a {}"
 
     (source / "a.css").write_text("a { color: red }")
-    command._collect_static()
+    command.collect_static()
     assert out.getvalue().count("Collecting") == 2
 
 
@@ -79,6 +79,18 @@ def test_static_files_are_collected_when_they_changed(
 def test_migrated_database_is_left_alone():
     command, out = make_command()
 
-    command._migrate()
+    command.migrate()
 
     assert out.getvalue() == ""
+
+
+def test_moved_data_directory_keeps_its_static_files(tmp_path: Path, settings):
+    before, after = tmp_path / "before", tmp_path / "after"
+    settings.DATA_DIR, settings.STATIC_ROOT = before, str(before / "static")
+    digest = prepare.static_digest()
+
+    settings.DATA_DIR, settings.STATIC_ROOT = after, str(after / "static")
+    assert prepare.static_digest() == digest
+
+    settings.STATIC_ROOT = str(after / "elsewhere")
+    assert prepare.static_digest() != digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import time
 from pathlib import Path
@@ -34,9 +35,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError when the database does not answer."""
         self._wait_for_database()
-        self._migrate()
+        self.migrate()
         self._keep_apart()
-        self._collect_static()
+        self.collect_static()
         with acting(via=Via.START):
             call_command("roles", verbosity=0)
             if settings.PORTAL_DEMO:
@@ -60,7 +61,8 @@ class Command(BaseCommand):
             else:
                 return
 
-    def _migrate(self) -> None:
+    def migrate(self) -> None:
+        """Bring the database's tables up to date."""
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             self.stdout.write("Migrating the database.")
@@ -73,9 +75,10 @@ class Command(BaseCommand):
         except filling.UnableToFill as error:
             raise CommandError(str(error)) from error
 
-    def _collect_static(self) -> None:
+    def collect_static(self) -> None:
+        """Collect the static files anew where anything about them has changed."""
         stamp = settings.DATA_DIR / "static.stamp"
-        digest = _static_digest()
+        digest = static_digest()
         is_collected = Path(settings.STATIC_ROOT).is_dir() and stamp.exists()
         if is_collected and stamp.read_text() == digest:
             return
@@ -110,10 +113,13 @@ class Command(BaseCommand):
         )
 
 
-def _static_digest() -> str:
-    """Changes whenever a source file, the target or the way of storing does."""
+def static_digest() -> str:
+    """Changes whenever a source file, the target or the way of storing does.
+
+    A data directory that is moved keeps what was collected in it.
+    """
     backend = settings.STORAGES["staticfiles"]["BACKEND"]
-    lines = [backend, str(settings.STATIC_ROOT)]
+    lines = [backend, os.path.relpath(settings.STATIC_ROOT, settings.DATA_DIR)]
     for finder in get_finders():
         for name, storage in finder.list([]):
             found = Path(storage.path(name)).stat()
