@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
@@ -15,6 +15,7 @@ from t4g_portal.lib import wording
 # So many services are named; more are counted.
 _NAMED_COUNT = 3
 _MINUTE = timedelta(minutes=1)
+_TROUBLED = (Status.DOWN, Status.DEGRADED, Status.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +41,77 @@ class Blindness:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenIncidents:
+    """What is open, whoever raised it; drills and snoozed incidents are left out.
+
+    `is_urgent`: one that nobody has acknowledged is a P0 or a P1.
+    """
+
+    waiting_count: int = 0
+    is_urgent: bool = False
+    handled_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Headline:
-    """A status for icon and color, and the sentence."""
+    """A status for icon and color, the sentence, and what follows it in small."""
 
     status: Status
     text: str
+    hint: str = ""
+
+
+_NONE_OPEN = OpenIncidents()
 
 
 def headline(
-    *, services: Sequence[ServiceLine], blindness: Blindness | None, now: datetime
+    *,
+    services: Sequence[ServiceLine],
+    blindness: Blindness | None,
+    now: datetime,
+    incidents: OpenIncidents = _NONE_OPEN,
 ) -> Headline:
-    """Return the sentence; the worst comes first, and one thing is said."""
+    """Return the sentence; the worst comes first, and one thing is said.
+
+    Green means that there is nothing to do: never while an incident is open, though
+    every service answer. Logs, platforms and programs raise incidents too.
+    """
+    found = _of_services(services, blindness, now)
+    if found.status in _TROUBLED:
+        # Whether the trouble itself is acknowledged stands in the sentence.
+        silent = sum(line.handled_by == "" for line in services)
+        rest = incidents.waiting_count > silent
+        return replace(found, hint=_waiting(incidents)) if rest else found
+    if incidents.waiting_count:
+        status = Status.DOWN if incidents.is_urgent else Status.DEGRADED
+        return Headline(status=status, text=_waiting(incidents), hint=found.text)
+    if incidents.handled_count:
+        said = _handled(incidents)
+        return Headline(status=Status.DEGRADED, text=said, hint=found.text)
+    return found
+
+
+def _waiting(incidents: OpenIncidents) -> str:
+    count = incidents.waiting_count
+    return ngettext(
+        "%(count)s incident waits for somebody",
+        "%(count)s incidents wait for somebody",
+        count,
+    ) % {"count": count}
+
+
+def _handled(incidents: OpenIncidents) -> str:
+    count = incidents.handled_count
+    return ngettext(
+        "%(count)s incident is open, and somebody has it",
+        "%(count)s incidents are open, and somebody has each",
+        count,
+    ) % {"count": count}
+
+
+def _of_services(
+    services: Sequence[ServiceLine], blindness: Blindness | None, now: datetime
+) -> Headline:
     watched = [line for line in services if line.status != Status.PENDING]
     if blindness is not None:
         return Headline(
@@ -65,7 +126,7 @@ def headline(
         return Headline(status=Status.PENDING, text=_("Nothing is watched yet"))
     if not watched:
         return Headline(status=Status.PENDING, text=_("Waiting for the first results"))
-    for status in (Status.DOWN, Status.DEGRADED, Status.UNKNOWN):
+    for status in _TROUBLED:
         hit = [line for line in watched if line.status == status]
         if hit:
             return Headline(status=status, text=_trouble(status, hit, now))

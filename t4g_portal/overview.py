@@ -15,8 +15,15 @@ from monitors.models import LocationState
 from monitors.queries.glances import Glance, all_glances
 from monitors.queries.services import ServiceHealth, service_health
 from notifications.models import Channel, Notification
-from t4g_portal.headline import Blindness, Headline, ServiceLine, headline
+from t4g_portal.headline import (
+    Blindness,
+    Headline,
+    OpenIncidents,
+    ServiceLine,
+    headline,
+)
 from t4g_portal.lib.loops import LateLoop
+from t4g_portal.lib.priority import Priority
 from t4g_portal.ready import overdue_loops
 
 INCIDENT_COUNT = 8
@@ -27,6 +34,7 @@ _STUCK_AFTER = timedelta(minutes=10)
 _DEAD_SHOWN = timedelta(days=1)
 _FINDINGS_SHOWN = timedelta(days=1)
 _PROBE_LOOP = "monitors.probe"
+_URGENT = {Priority.P0.value, Priority.P1.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class Overview:
 
     now: datetime
     headline: Headline
-    # Unacknowledged first, then by response deadline.
+    # Unacknowledged first, snoozed last, then by response deadline.
     incidents: list[Incident]
     incident_count: int
     services: list[ServiceHealth]
@@ -86,6 +94,7 @@ def overview(*, now: datetime) -> Overview:
             services=_lines(services, incidents) if monitors else [],
             blindness=_blindness(late),
             now=now,
+            incidents=_counted(incidents),
         ),
         incidents=incidents[:INCIDENT_COUNT],
         incident_count=len(incidents),
@@ -104,9 +113,26 @@ def _open_incidents() -> list[Incident]:
         .select_related("service", "acknowledged_by")
         .order_by("response_due_at", "pk")
     )
-    return sorted(
-        incidents,
-        key=lambda incident: incident.status != Incident.Status.TRIGGERED,
+    return sorted(incidents, key=_rank)
+
+
+def _rank(incident: Incident) -> int:
+    if incident.status != Incident.Status.TRIGGERED:
+        return 1
+    return 2 if incident.snoozed_until else 0
+
+
+def _counted(incidents: Sequence[Incident]) -> OpenIncidents:
+    real = [one for one in incidents if not one.is_drill]
+    waiting = [
+        one.priority
+        for one in real
+        if one.status == Incident.Status.TRIGGERED and one.snoozed_until is None
+    ]
+    return OpenIncidents(
+        waiting_count=len(waiting),
+        is_urgent=any(priority in _URGENT for priority in waiting),
+        handled_count=sum(one.status == Incident.Status.ACKNOWLEDGED for one in real),
     )
 
 

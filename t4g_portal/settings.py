@@ -324,6 +324,7 @@ SESSION_MAX_AGE_S = env.int("SESSION_MAX_DAYS", default=30) * 86400
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("fr", _("French"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "t4g_portal.formats"
 # Whoever chose a language in the shell finds it again in this browser.
 LANGUAGE_COOKIE_AGE = 365 * 86400
 LANGUAGE_COOKIE_HTTPONLY = True

@@ -6,12 +6,10 @@ from datetime import datetime
 from typing import Protocol
 
 from django.contrib import admin
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from t4g_portal.lib.templatetags.portal import minute
-
-_PRIORITY_COLORS = {"P0": "danger", "P1": "warning", "P2": "info", "P3": "default"}
 
 
 class _HasPriority(Protocol):
@@ -24,13 +22,15 @@ class _HasEnds(Protocol):
 
 
 class PriorityShown:
-    """A column with the priority, in its color."""
+    """A column with the priority, as the pages show it."""
 
-    @display(  # type: ignore[untyped-decorator]
-        description=_("priority"), ordering="priority", label=_PRIORITY_COLORS
-    )
+    @admin.display(description=_("priority"), ordering="priority")
     def shown_priority(self, row: _HasPriority) -> str:
-        return row.priority.upper()
+        return format_html(
+            '<span class="ops-priority ops-priority-{}">{}</span>',
+            row.priority,
+            row.priority.upper(),
+        )
 
 
 class EndsShown:

@@ -87,6 +87,7 @@ class ChangeForm(PeriodForm):
     contact = forms.ModelChoiceField(
         label=_("On call instead"),
         queryset=Contact.objects.none(),
+        empty_label=_("Choose somebody"),
         error_messages={"required": _("Choose who is on call instead.")},
     )
     reason = forms.CharField(label=_("Reason"), required=False, max_length=MAX_REASON)
@@ -128,6 +129,7 @@ class SwapForm(PeriodForm):
     other = forms.ModelChoiceField(
         label=_("Ask"),
         queryset=Contact.objects.none(),
+        empty_label=_("Choose somebody"),
         error_messages={"required": _("Choose whom to ask.")},
     )
     return_starts_at = MomentField(
@@ -162,8 +164,12 @@ class SwapForm(PeriodForm):
 class AbsenceForm(PeriodForm):
     """When somebody is away."""
 
+    # Who has no shifts of their own must say whose absence it is.
     contact = forms.ModelChoiceField(
-        label=_("Who"), queryset=Contact.objects.none(), empty_label=None
+        label=_("Who"),
+        queryset=Contact.objects.none(),
+        empty_label=_("Choose somebody"),
+        error_messages={"required": _("Choose who is away.")},
     )
     reason = forms.CharField(
         label=_("Reason"),

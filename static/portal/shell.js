@@ -1,5 +1,5 @@
 // Small things of every page: what the shell's libraries may do, the reader's time zone,
-// and boxes that tick others.
+// names and keys for what the shell gives neither, and boxes that tick others.
 (() => {
   "use strict";
 
@@ -24,16 +24,61 @@
       if (!words || !box || box.ariaLabel) return;
       box.removeAttribute("aria-labelledby");
       box.ariaLabel = words;
-      const shown = box.querySelector(".select2-selection__rendered");
-      if (shown) shown.ariaLabel = words;
+      box.querySelectorAll(".select2-selection__rendered, .select2-search__field").forEach((one) => { one.ariaLabel = words; });
     });
   };
+  // A field in a table is called as its column. Columns begin with a capital, in one word only.
+  const nameCells = () => {
+    document.querySelectorAll("#content td[data-label]").forEach((cell) => {
+      const words = cell.dataset.label.trim();
+      const named = words.charAt(0).toLocaleUpperCase() + words.slice(1);
+      if (named !== cell.dataset.label) cell.dataset.label = named;
+      cell.querySelectorAll("input:not([type=hidden]), select, textarea").forEach((field) => {
+        if (!field.labels?.length && !field.ariaLabel && !field.title) field.ariaLabel = named;
+      });
+    });
+  };
+  // What opens and closes the navigation is a button for the keyboard too.
+  const openByKey = () => {
+    const navigation = document.getElementById("nav-sidebar");
+    const toggles = [...document.querySelectorAll("#header-inner span")]
+      .filter((one) => one.getAttribute("x-on:click")?.includes("sidebar"));
+    const isOpen = () => Boolean(navigation?.checkVisibility());
+    const tell = () => toggles.forEach((one) => one.setAttribute("aria-expanded", String(isOpen())));
+    toggles.forEach((toggle) => {
+      Object.assign(toggle, { role: "button", tabIndex: 0, ariaLabel: navigation?.ariaLabel ?? "" });
+      toggle.classList.add("ops-toggle");
+      toggle.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        toggle.click();
+        // Below the width of a desk it lies above the page, and before it in order.
+        setTimeout(() => {
+          if (isOpen() && matchMedia("(max-width: 1279px)").matches) navigation.querySelector("a")?.focus();
+        });
+      });
+      toggle.addEventListener("click", () => setTimeout(tell));
+    });
+    navigation?.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !matchMedia("(max-width: 1279px)").matches) return;
+      const toggle = toggles.find((one) => one.checkVisibility());
+      toggle?.click();
+      toggle?.focus();
+    });
+    tell();
+  };
   document.addEventListener("DOMContentLoaded", () => {
-    const form = document.querySelector(".admin-autocomplete")?.form;
-    if (!form) return;
+    document.getElementById("main")?.setAttribute("role", "main");
+    openByKey();
+    nameCells();
     nameSearchBoxes();
-    // They are made when their own script gets to it, and with each added row.
-    new MutationObserver(nameSearchBoxes).observe(form, { childList: true, subtree: true });
+    const form = document.querySelector("#content form[method=post]");
+    if (!form) return;
+    // Some are made when their own script gets to it, others with each added row.
+    new MutationObserver(() => {
+      nameCells();
+      nameSearchBoxes();
+    }).observe(form, { childList: true, subtree: true });
   });
 
   // <input type="checkbox" data-picks="x"> ticks every data-pick="x".

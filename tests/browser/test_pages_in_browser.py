@@ -13,8 +13,9 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from incidents.models import Service
 from monitors.models import MonitorState
-from tests.factories import make_user
+from tests.factories import make_address, make_contact, make_user
 from tests.history import History, make_history
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -130,6 +131,42 @@ def test_pages_fit_any_screen_and_can_be_read(page: Page, made: History, theme: 
             assert hidden <= 0, f"{address} is {hidden} px too wide at {width} px"
             ratio, where = page.evaluate(_LOWEST_CONTRAST, f"{root} *")
             assert ratio >= CONTRAST, f"{address} {theme} {ratio:.2f}: {where}"
+
+
+def test_long_name_leaves_room_for_the_ninety_days(page: Page, made: History):
+    service = made.monitors["Backend health"].service
+    service.name = (
+        "Identity and permission management of every tenant of the region, " * 2
+    )
+    service.name = service.name[: Service._meta.get_field("name").max_length]
+    service.save()
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+    page.goto("/")
+
+    strip = page.locator(".ops-services .ops-bars").first.bounding_box()
+    assert strip is not None
+    assert strip["width"] >= 160
+
+
+def test_shell_is_open_to_the_keyboard_and_to_screen_readers(page: Page):
+    """At 200 % on a laptop the navigation is folded away; Unfold's sign isn't a button."""
+    contact = make_contact(name="Ada")
+    make_address(contact=contact)
+    page.set_viewport_size({"width": 640, "height": 400})
+    page.goto(f"/admin/notifications/contact/{contact.pk}/change/")
+
+    expect(page.get_by_role("main").get_by_role("heading", level=1)).to_be_visible()
+    expect(page.locator("#id_addresses-0-value")).to_have_accessible_name("Address")
+    toggle = page.get_by_role("main").get_by_role("button", name="Navigation")
+    expect(toggle).to_have_attribute("aria-expanded", "false")
+    toggle.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("navigation", name="Navigation")).to_be_visible()
+    assert page.evaluate("Boolean(document.activeElement.closest('#nav-sidebar'))")
+    page.keyboard.press("Escape")
+    expect(page.locator("#nav-sidebar")).to_be_hidden()
+    expect(toggle).to_be_focused()
 
 
 def test_question_is_answered_without_scrolling_on_a_phone(page: Page, made: History):

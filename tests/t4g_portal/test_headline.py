@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from monitors.status import Status
-from t4g_portal.headline import Blindness, ServiceLine, headline
+from t4g_portal.headline import Blindness, OpenIncidents, ServiceLine, headline
 
 UP = Status.UP
 
@@ -104,3 +104,54 @@ def test_blindness_outranks_everything(now):
 
     assert found.status is Status.UNKNOWN
     assert found.text == "Monitoring is blind since 09:55:00: no network"
+
+
+@pytest.mark.parametrize(
+    ("incidents", "status", "text"),
+    [
+        (OpenIncidents(), UP, "All 2 services up"),
+        (
+            OpenIncidents(waiting_count=1, is_urgent=True),
+            Status.DOWN,
+            "1 incident waits for somebody",
+        ),
+        (
+            OpenIncidents(waiting_count=2, handled_count=1),
+            Status.DEGRADED,
+            "2 incidents wait for somebody",
+        ),
+        (
+            OpenIncidents(handled_count=1),
+            Status.DEGRADED,
+            "1 incident is open, and somebody has it",
+        ),
+    ],
+)
+def test_nothing_is_green_while_an_incident_is_open(now, incidents, status, text):
+    found = headline(
+        services=lines(A=UP, B=UP), blindness=None, now=now, incidents=incidents
+    )
+
+    assert (found.status, found.text) == (status, text)
+    assert found.hint == ("" if status is UP else "All 2 services up")
+
+
+def test_trouble_speaks_first_and_names_what_else_waits(now):
+    """What waits about the trouble itself stands in the sentence already."""
+    down = [ServiceLine(name="API", status=Status.DOWN, handled_by="")]
+
+    alone = headline(
+        services=down,
+        blindness=None,
+        now=now,
+        incidents=OpenIncidents(waiting_count=1, is_urgent=True),
+    )
+    both = headline(
+        services=down,
+        blindness=None,
+        now=now,
+        incidents=OpenIncidents(waiting_count=2, is_urgent=True),
+    )
+
+    assert (alone.text, alone.hint) == ("API down, not acknowledged yet", "")
+    assert (both.text, both.hint) == (alone.text, "2 incidents wait for somebody")

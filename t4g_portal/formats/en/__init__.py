@@ -1,0 +1,1 @@
+"""English of a company whose clock has 24 hours."""
