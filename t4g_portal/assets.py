@@ -17,6 +17,11 @@ def stylesheet(request: HttpRequest) -> str:
     return static("portal/portal.css")
 
 
+def paper_stylesheet(request: HttpRequest) -> str:
+    """Return the address of how every page looks on paper."""
+    return static("portal/paper.css")
+
+
 def live_script(request: HttpRequest) -> str:
     """Return the address of what keeps pages fresh."""
     return static("portal/live.js")

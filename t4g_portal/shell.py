@@ -18,7 +18,10 @@ UNFOLD: dict[str, Any] = {
     "SHOW_LANGUAGES": True,
     "SHOW_BACK_BUTTON": False,
     "BORDER_RADIUS": "8px",
-    "STYLES": ["t4g_portal.assets.stylesheet"],
+    "STYLES": [
+        "t4g_portal.assets.stylesheet",
+        "t4g_portal.assets.paper_stylesheet",
+    ],
     "SCRIPTS": [
         "t4g_portal.assets.shell_script",
         "t4g_portal.assets.live_script",

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CHROMIUM = "/usr/bin/chromium"
 # What nobody could read is drawn with less contrast than that (WCAG 2.2, 1.4.3).
 CONTRAST = 4.5
+# What is read on a light page, as the browser says it.
+INK = "rgb(21, 27, 35)"
 _LOWEST_CONTRAST = """
 (selector) => {
   const canvas = document.createElement("canvas").getContext("2d");
@@ -167,6 +169,20 @@ def test_shell_is_open_to_the_keyboard_and_to_screen_readers(page: Page):
     page.keyboard.press("Escape")
     expect(page.locator("#nav-sidebar")).to_be_hidden()
     expect(toggle).to_be_focused()
+
+
+def test_paper_is_light_and_bears_nothing_to_click(page: Page, made: History):
+    set_theme(page, "dark")
+    page.goto("/")
+    headline = page.locator(".ops-headline h2")
+    expect(headline).not_to_have_css("color", INK)
+
+    page.emulate_media(media="print", color_scheme="dark")
+
+    expect(headline).to_have_css("color", INK)
+    for name in ("#nav-sidebar", ".ops-skip", ".ops-toggle"):
+        for one in page.locator(name).all():
+            expect(one).to_be_hidden()
 
 
 def test_question_is_answered_without_scrolling_on_a_phone(page: Page, made: History):
