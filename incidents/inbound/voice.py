@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
@@ -15,10 +16,11 @@ from incidents.inbound.acting import Act
 from incidents.inbound.merged import going_on
 from incidents.models import Incident, IncidentEvent
 from notifications import callbacks
-from notifications.inbound import seen, twilio_app
+from notifications.inbound import reports, seen, twilio_app
 from notifications.inbound.receiving import callback, malformed
 from notifications.message import Message, UnableToReadMessage
 from notifications.models import Contact, Notification
+from notifications.transports import twilio_voice
 from notifications.transports.twilio_voice import twiml
 
 _KEYS: Mapping[str, Act] = {"1": Act.ACKNOWLEDGE, "2": Act.ESCALATE}
@@ -42,6 +44,7 @@ def key_pressed(request: HttpRequest) -> HttpResponse:
     key = form.get("Digits", "")
     act = _KEYS.get(key)
     if act is None:
+        _note_person(form, row, now)
         # Another key: it is said once more.
         return twilio_app.as_twiml(
             twiml(message, keypress_url=callbacks.keypress_url(row.pk))
@@ -63,7 +66,18 @@ def key_pressed(request: HttpRequest) -> HttpResponse:
                 via=IncidentEvent.Via.VOICE,
                 now=now,
             ).text
+    # Not before: whatever is wrong with a report must stop no act.
+    _note_person(form, row, now)
+    with translation.override(language):
         return twilio_app.spoken(f"{text} {_('Goodbye.')}", language=language)
+
+
+def _note_person(form: Mapping[str, str], row: Notification, now: datetime) -> None:
+    """Note that a person took the call, though they sounded like a machine."""
+    key = form.get("Digits", "")
+    if key:
+        said = twilio_voice.pressed(key[:1])
+        reports.take_in(form=form, said=said, notification_id=row.pk, now=now)
 
 
 def _called(number: str) -> Notification:

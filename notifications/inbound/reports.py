@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -16,7 +19,8 @@ from notifications.inbound.receiving import (
     unproven,
 )
 from notifications.models import Provider
-from notifications.transports import twilio
+from notifications.transports import twilio, twilio_voice
+from notifications.transports.base import Said
 
 _MAX_DIGITS = 18
 _MAX_ID = 64
@@ -25,27 +29,46 @@ _MAX_ID = 64
 @callback
 def twilio_status(request: HttpRequest) -> HttpResponse:
     """Take in what Twilio says of a message or a call. A replay changes nothing."""
-    form = twilio_app.signed_form(request)
+    form, now = twilio_app.signed_form(request), timezone.now()
     message_id = form.get("MessageSid") or form.get("CallSid") or ""
-    status = form.get("MessageStatus") or form.get("CallStatus") or ""
-    if not message_id or not status or len(message_id) > _MAX_ID:
-        raise malformed("it names no message or no status")
-    said = twilio.said(status, form.get("ErrorCode"))
-    if said is None:
-        return HttpResponse(status=204)
-    # Two providers may share one account.
-    same = Provider.objects.filter(kind="twilio", account=form["AccountSid"])
-    for provider_id in same.order_by("pk").values_list("pk", flat=True):
+    if not message_id or len(message_id) > _MAX_ID:
+        raise malformed("it names no message")
+    if "CallSid" in form:
+        status, by = form.get("CallStatus", ""), form.get("AnsweredBy", "")
+        said = twilio_voice.said(status=status, answered_by=by)
+    else:
+        status, by = form.get("MessageStatus", ""), ""
+        said = twilio.said(status, form.get("ErrorCode"))
+    if not (status or by):
+        raise malformed("it names no status")
+    if said is not None:
+        number = _number(request.GET.get("n", ""))
+        take_in(form=form, said=said, notification_id=number, now=now)
+    elif status == twilio_voice.OVER:
+        # Who answered stands in the call itself.
+        for provider_id in _accounts(form):
+            receipts.ask_now(provider_id=provider_id, message_id=message_id, now=now)
+    return HttpResponse(status=204)
+
+
+def take_in(
+    *,
+    form: Mapping[str, str],
+    said: Said,
+    notification_id: int | None,
+    now: datetime,
+) -> None:
+    """Take in what a signed form of Twilio's tells of its message or call."""
+    for provider_id in _accounts(form):
         if receipts.apply(
             provider_id=provider_id,
-            message_id=message_id,
+            message_id=form.get("MessageSid") or form.get("CallSid") or "",
             status=said.status,
             detail=said.detail,
-            notification_id=_number(request.GET.get("n", "")),
-            now=timezone.now(),
+            notification_id=notification_id,
+            now=now,
         ):
             break
-    return HttpResponse(status=204)
 
 
 @callback_by_get
@@ -62,6 +85,12 @@ def ovh_report(request: HttpRequest, token: str) -> HttpResponse:
         provider_id=provider.pk, message_id=str(number), now=timezone.now()
     )
     return HttpResponse(status=200)
+
+
+def _accounts(form: Mapping[str, str]) -> Iterator[int]:
+    """Return the providers that a form may be about: two may share one account."""
+    same = Provider.objects.filter(kind="twilio", account=form["AccountSid"])
+    yield from same.order_by("pk").values_list("pk", flat=True)
 
 
 def _number(text: str) -> int | None:

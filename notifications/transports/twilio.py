@@ -23,7 +23,7 @@ _RATE = 20429
 _SKEW = timedelta(seconds=30)
 _LOOK_AT = "50"
 
-# Ours by theirs; what isn't here says nothing of an arrival.
+# A message's, ours by theirs; what isn't here says nothing of an arrival.
 STATUSES: Mapping[str, str] = {
     "sent": "sent",
     "delivered": "delivered",
@@ -31,13 +31,6 @@ STATUSES: Mapping[str, str] = {
     "undelivered": "failed",
     "failed": "failed",
     "canceled": "failed",
-    # Calls. Whether a machine took it, nobody knows; somebody's phone was answered.
-    "ringing": "sent",
-    "in-progress": "delivered",
-    "answered": "delivered",
-    "completed": "delivered",
-    "busy": "failed",
-    "no-answer": "failed",
 }
 
 
@@ -88,12 +81,19 @@ def refused(account: Account, answer: api.ApiAnswer) -> TransportError:
 
 
 def create(
-    account: Account, path: str, form: Mapping[str, str], *, status_url: str
+    account: Account,
+    path: str,
+    form: Mapping[str, str],
+    *,
+    callbacks: Mapping[str, str],
 ) -> str:
-    """Make a message or a call and return its SID; raises TransportError."""
-    sent = {**form, "StatusCallback": status_url} if status_url else dict(form)
-    answer = request(account, "POST", path, sent)
-    if code_of(answer) in _BAD_CALLBACK and status_url:
+    """Make a message or a call and return its SID; raises TransportError.
+
+    `callbacks`: parameter → where Twilio tells more later; empty ones are left out.
+    """
+    known = {name: url for name, url in callbacks.items() if url}
+    answer = request(account, "POST", path, {**form, **known})
+    if code_of(answer) in _BAD_CALLBACK and known:
         # The portal's address is none that Twilio can reach: it is asked instead.
         answer = request(account, "POST", path, form)
     if not answer.is_taken:
@@ -128,23 +128,25 @@ def find_message(
     return ""
 
 
-def ask(account: Account, path: str) -> Said | None:
-    """Return what Twilio says of a message or call now, None when nothing yet."""
+def read(account: Account, path: str) -> dict[str, Any]:
+    """Return a message or a call as Twilio has it now; raises TransportError."""
     answer = request(account, "GET", path)
     if not answer.is_taken or not isinstance(answer.json, dict):
         raise refused(account, answer)
-    return said(answer.json.get("status"), answer.json.get("error_code"))
+    return answer.json
 
 
 def said(status: Any, error_code: Any) -> Said | None:
-    """Translate a status of Twilio's; None when it says nothing of an arrival."""
+    """Translate a message's status; None when it says nothing of an arrival."""
     ours = STATUSES.get(str(status))
     if ours is None:
         return None
-    detail = f"Twilio: {status}"
-    if error_code:
-        detail += f" ({error_code})"
-    return Said(status=ours, detail=detail)
+    return Said(status=ours, detail=told(status, error_code))
+
+
+def told(status: Any, code: Any = None) -> str:
+    """Return a status in Twilio's own words, with what it says beside it."""
+    return f"Twilio: {status} ({code})" if code else f"Twilio: {status}"
 
 
 def _is_since(created: Any, since: datetime) -> bool:

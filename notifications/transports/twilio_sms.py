@@ -43,7 +43,8 @@ class TwilioSmsTransport:
 
     def ask(self, account: Account, message_id: str) -> Said | None:
         """Return what became of a message."""
-        return twilio.ask(account, f"Messages/{message_id}.json")
+        found = twilio.read(account, f"Messages/{message_id}.json")
+        return twilio.said(found.get("status"), found.get("error_code"))
 
 
 def can_reply(account: Account) -> bool:
@@ -68,7 +69,10 @@ def _send(
     started_at = datetime.now(UTC)
     try:
         return twilio.create(
-            account, "Messages.json", form, status_url=destination.status_url
+            account,
+            "Messages.json",
+            form,
+            callbacks={"StatusCallback": destination.status_url},
         )
     except TransportError as error:
         if not error.is_perhaps_taken:

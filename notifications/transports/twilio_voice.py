@@ -1,7 +1,13 @@
-"""Calls through Twilio (`POST …/Calls.json`): the message is spoken, a key answers it."""
+"""Calls through Twilio (`POST …/Calls.json`): the message is spoken, a key answers it.
+
+A mailbox answers, too, and tells nobody anything. So Twilio listens, while the message is
+spoken, whether it is a person; only a person or a pressed key counts as told.
+https://www.twilio.com/docs/voice/answering-machine-detection
+"""
 
 from __future__ import annotations
 
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from django.conf import settings
@@ -20,6 +26,12 @@ _KEY_WITHIN_S = 8
 # Once more for whoever has just woken up.
 _TIMES = 2
 _VOICES = {"fr": "fr-FR", "en": "en-US"}
+# Beside the message: whoever has just woken up hears no silence first.
+_LISTENING = {"MachineDetection": "Enable", "AsyncAmd": "true"}
+
+_NOT_ANSWERED = frozenset({"busy", "no-answer", "failed", "canceled"})
+_UNDER_WAY = frozenset({"ringing", "in-progress", "answered"})
+OVER = "completed"
 
 
 class TwilioVoiceTransport:
@@ -35,6 +47,7 @@ class TwilioVoiceTransport:
             "From": account.voice_sender,
             "Twiml": twiml(message, keypress_url=destination.keypress_url),
             "Timeout": str(_RING_S),
+            **_LISTENING,
         }
         return send_to_each(
             destination=destination,
@@ -42,13 +55,45 @@ class TwilioVoiceTransport:
                 account,
                 "Calls.json",
                 {**form, "To": number},
-                status_url=destination.status_url,
+                callbacks={
+                    "StatusCallback": destination.status_url,
+                    "AsyncAmdStatusCallback": destination.status_url,
+                },
             ),
         )
 
     def ask(self, account: Account, message_id: str) -> Said | None:
         """Return what became of a call."""
-        return twilio.ask(account, f"Calls/{message_id}.json")
+        found = twilio.read(account, f"Calls/{message_id}.json")
+        return said(
+            status=found.get("status"),
+            answered_by=found.get("answered_by") or "unknown",
+        )
+
+
+def said(*, status: Any, answered_by: Any) -> Said | None:
+    """Translate what Twilio says of a call; None when that tells nothing yet.
+
+    Of one that is over without a word about who answered (no `answered_by`), nothing
+    is known yet; with "unknown" nobody will know, and the next way must go.
+    """
+    by = str(answered_by or "")
+    if by == "human":
+        return Said("delivered", twilio.told("answered", by))
+    if by == "fax" or by.startswith("machine"):
+        return Said("failed", twilio.told("answered", by))
+    if status in _NOT_ANSWERED:
+        return Said("failed", twilio.told(status))
+    if status in _UNDER_WAY:
+        return Said("sent", twilio.told(status))
+    if status == OVER and by:
+        return Said("failed", twilio.told("answered", by))
+    return None
+
+
+def pressed(key: str) -> Said:
+    """Return what a pressed key proves, whatever was heard: somebody is there."""
+    return Said("delivered", twilio.told("key pressed", key))
 
 
 def twiml(message: Message, *, keypress_url: str = "") -> str:

@@ -352,6 +352,21 @@ class TestVoice:
         assert f"{VOICE}?n={row.pk}" in said
         assert reread(incident).status == Incident.Status.TRIGGERED
 
+    @pytest.mark.parametrize("digit", ["1", "5"])
+    def test_key_proves_a_person_whatever_was_heard(self, now: datetime, digit: str):
+        make_paged(now)
+        row = Notification.objects.latest("pk")
+        pk = Provider.objects.get().pk
+        Notification.objects.filter(pk=row.pk).update(
+            status="sent", provider_message_id=f"{pk}:CA1", delivery_status="failed"
+        )
+
+        key(digit, row)
+
+        row.refresh_from_db()
+        assert row.delivery_status == "delivered"
+        assert row.reports.get().detail == f"Twilio: key pressed ({digit})"
+
     def test_same_key_of_a_call_counts_once(self, now: datetime):
         incident, _address = make_paged(now)
         row = Notification.objects.latest("pk")

@@ -275,15 +275,92 @@ def test_a_report_of_a_message_that_is_gone_is_harmless(now, client, portal, twi
     assert report(client, url, form).status_code == 204
 
 
-def test_a_call_that_is_answered_was_delivered(now, client, portal, twilio):
+def called(now, **values):
+    """A call that Twilio has taken, and an SMS that would follow in an hour."""
     make_twilio()
-    row = sent_sms(now, address=make_phone(), method="voice")
-    url, sid = twilio.calls[0]["_callback"], twilio.calls[0]["sid"]
-    form = {"CallSid": sid, "CallStatus": "completed", "AccountSid": twilio.sid}
+    address = make_phone()
+    call = sent_sms(now, address=address, method="voice", route_key="r", **values)
+    text = make_notification(
+        now=now,
+        address=address,
+        method="sms",
+        route_key="r",
+        not_before=timezone.now() + timedelta(hours=1),
+    )
+    return call, text
 
-    report(client, url, form)
 
-    assert reread(row).delivery_status == "delivered"
+def tell(client, twilio, **values):
+    """Let Twilio say something of its only call."""
+    (call,) = twilio.calls
+    form = {"CallSid": call["sid"], "AccountSid": twilio.sid, **values}
+    assert report(client, call["_amd_callback"], form).status_code == 204
+
+
+def test_a_call_that_a_person_answers_was_delivered(now, client, portal, twilio):
+    call, text = called(now)
+
+    tell(client, twilio, AnsweredBy="human")
+    tell(client, twilio, CallStatus="completed")
+
+    assert reread(call).delivery_status == "delivered"
+    assert reread(text).next_attempt_at > timezone.now()
+
+
+@pytest.mark.parametrize("machine", ["machine_start", "machine_end_beep", "fax"])
+def test_a_mailbox_was_told_nothing_and_the_next_way_goes_now(
+    now, client, portal, twilio, machine
+):
+    call, text = called(now)
+
+    tell(client, twilio, AnsweredBy=machine)
+    tell(client, twilio, CallStatus="completed")
+
+    assert reread(call).delivery_status == "failed"
+    assert reread(text).next_attempt_at <= timezone.now()
+
+
+def test_the_end_of_a_call_alone_says_nothing_so_twilio_is_asked(
+    now, client, portal, twilio
+):
+    call, text = called(now)
+    sid = twilio.calls[0]["sid"]
+
+    tell(client, twilio, CallStatus="completed")
+
+    assert reread(call).delivery_status == "sent"
+    twilio.set_status(sid, "completed")
+    twilio.detect(sid, "machine_start", tells=False)
+    ask_due(now=timezone.now())
+    assert reread(call).delivery_status == "failed"
+    assert reread(text).next_attempt_at <= timezone.now()
+
+
+@pytest.mark.parametrize("answered_by", [None, "unknown"])
+def test_a_call_that_nobody_is_known_to_have_taken_is_not_told(
+    now, client, portal, twilio, answered_by
+):
+    call, text = called(now)
+    twilio.set_status(twilio.calls[0]["sid"], "completed")
+    twilio.calls[0]["answered_by"] = answered_by
+
+    tell(client, twilio, AnsweredBy="unknown")
+    assert reread(call).delivery_status == "sent"
+    ask_due(now=now + timedelta(minutes=1, seconds=1))
+
+    assert reread(call).delivery_status == "failed"
+    assert reread(text).next_attempt_at <= timezone.now()
+
+
+def test_a_call_that_goes_on_is_asked_about_again(now, portal, twilio):
+    call, _text = called(now)
+    twilio.set_status(twilio.calls[0]["sid"], "in-progress")
+
+    ask_due(now=now + timedelta(minutes=1, seconds=1))
+
+    row = reread(call)
+    assert row.delivery_status == "sent"
+    assert row.report_due_at > now + timedelta(minutes=4)
 
 
 def test_nobody_picks_up_and_the_next_way_goes_now(now, client, portal, twilio):

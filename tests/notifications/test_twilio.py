@@ -119,6 +119,60 @@ def test_a_messaging_service_stands_in_its_own_field(twilio):
     assert "From" not in form
 
 
+def test_twilios_own_client_knows_what_a_call_asks_for(twilio, client):
+    send(transport=TwilioVoiceTransport())
+    ours = twilio.asked[0].form
+
+    client.calls.create(
+        to=PHONE,
+        from_="+33757000000",
+        twiml=ours["Twiml"],
+        timeout=25,
+        machine_detection="Enable",
+        async_amd="true",
+        async_amd_status_callback=STATUS_URL,
+        status_callback=STATUS_URL,
+    )
+
+    assert twilio.asked[1].form == ours
+
+
+def test_a_call_whose_callback_is_refused_is_made_and_listened_to(twilio):
+    twilio.is_callback_refused = True
+
+    send(transport=TwilioVoiceTransport())
+
+    (call,) = twilio.calls
+    assert call["_listens"]
+    assert not call["_amd_callback"]
+
+
+@pytest.mark.parametrize(
+    ("status", "answered_by", "said"),
+    [
+        ("queued", None, None),
+        ("ringing", None, "sent"),
+        ("in-progress", None, "sent"),
+        ("in-progress", "human", "delivered"),
+        ("in-progress", "machine_start", "failed"),
+        ("completed", "human", "delivered"),
+        ("completed", "machine_end_beep", "failed"),
+        ("completed", "fax", "failed"),
+        ("completed", "unknown", "failed"),
+        ("completed", None, "failed"),
+        ("busy", None, "failed"),
+        ("no-answer", None, "failed"),
+    ],
+)
+def test_only_a_person_counts_as_told(twilio, status, answered_by, said):
+    receipt = send(transport=TwilioVoiceTransport())
+    twilio.calls[0] |= {"status": status, "answered_by": answered_by}
+
+    found = TwilioVoiceTransport().ask(make_account(), receipt.message_id)
+
+    assert (found.status if found else None) == said
+
+
 def test_without_a_callback_it_is_sent_all_the_same(twilio):
     twilio.is_callback_refused = True
 
@@ -259,6 +313,10 @@ def test_a_call_says_it_and_waits_for_a_key(twilio):
 
     (call,) = twilio.calls
     assert receipt.message_id == call["sid"]
+    form = twilio.asked[0].form
+    # Who answers is heard beside the message: nobody waits in silence for it.
+    assert (form["MachineDetection"], form["AsyncAmd"]) == ("Enable", "true")
+    assert form["AsyncAmdStatusCallback"] == form["StatusCallback"] == STATUS_URL
     response = ElementTree.fromstring(call["twiml"])
     gather = response.find("Gather")
     assert gather is not None

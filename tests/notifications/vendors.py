@@ -219,6 +219,21 @@ class Twilio(Vendor):
             form["ErrorCode"] = str(code)
         return self.post_signed(row["_callback"], form, token=token)
 
+    def detect(self, sid: str, answered_by: str, *, tells: bool = True) -> int:
+        """Know who answered a call, and tell its AsyncAmdStatusCallback if it `tells`."""
+        row = next(one for one in self.calls if one["sid"] == sid)
+        assert row["_listens"], "nobody asked who answers"
+        row["answered_by"] = answered_by
+        if not tells:
+            return 0
+        form = {
+            "CallSid": sid,
+            "AccountSid": self.sid,
+            "AnsweredBy": answered_by,
+            "MachineDetectionDuration": "2400",
+        }
+        return self.post_signed(row["_amd_callback"], form)
+
     def post_signed(self, url: str, form: Mapping[str, str], *, token: str = "") -> int:
         """POST a form as Twilio does and return the HTTP status of the answer."""
         return _post(
@@ -261,7 +276,10 @@ class Twilio(Vendor):
                 "date_created": format_datetime(datetime.now(UTC)),
                 "direction": "outbound-api",
                 "num_segments": "1",
+                "answered_by": None,
                 "_callback": form.get("StatusCallback", ""),
+                "_amd_callback": form.get("AsyncAmdStatusCallback", ""),
+                "_listens": form.get("MachineDetection") == "Enable",
                 "_at": asked.at,
             }
             rows.append(row)
