@@ -479,6 +479,7 @@ DECLARED: dict[str, Asks] = {
     "api/v1/data-sources/<number:id>/": api("kpis.view_datasource", on=DataSource),
     **_api_of(Contact, "contacts"),
     **_api_of(Channel, "channels"),
+    **_api_of(Provider, "providers"),
     "first-steps/": page(FIRST_STEPS),
     **{f"first-steps/{name}/": act(FIRST_STEPS) for name in ("watch", "tell", "end")},
     # Anybody's

@@ -22,7 +22,7 @@ FAMILIES: Mapping[str, Any] = {
     "kpis": gettext_lazy("KPIs and data sources"),
     "checklists": gettext_lazy("Checklists, evidence and the audit chain"),
     "gates": gettext_lazy("Release gates"),
-    "notifications": gettext_lazy("Contacts and channels"),
+    "notifications": gettext_lazy("Contacts, channels and providers"),
 }
 # Families in which there is nothing to write.
 READ_ONLY = frozenset({"gates"})
