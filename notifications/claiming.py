@@ -1,8 +1,9 @@
 """Taking due rows out of the outbox, with a lease, in one statement.
 
 What it promises: no row is held by two senders, one destination gets one message at a
-time by each method (an SMS that is tried again holds up no call to the same phone), the
-messages of a thread go in order, and no lane takes the slots of another.
+time by each method (an SMS that is tried again holds up no call to the same phone) but
+for a page, which waits for pages only, the messages of a thread go in order, no lane
+takes the slots of another, and what was never tried goes before what has failed.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Claim:
 
 
 # `live`: what may block or be sent. A row in back-off blocks the later messages of its
-# thread, one that is merely scheduled does not. An edit of what was said waits for what
+# thread, one that is merely scheduled does not. What is being sent holds up what is no
+# more urgent: a page does not wait for a digest's slow server. An edit of what was said waits for what
 # is being said, and nothing waits for it but other edits.
 # The last SELECT looks again, because a row may have been taken since the first.
 _CLAIM = """
@@ -41,6 +43,7 @@ WITH slot (lane, free) AS (
 ),
 live AS (
     SELECT id, lane, next_attempt_at, channel_id, address_id, method,
+        attempt_count > 0 AS was_tried,
         status = 'sending' AND lease_until > %(now)s AS is_in_flight,
         next_attempt_at <= %(now)s AS is_due,
         coalesce(message ->> 'edits', '') <> '' AS is_edit,
@@ -52,7 +55,8 @@ live AS (
 ),
 placed AS (
     SELECT *,
-        bool_or(is_in_flight AND NOT is_edit) OVER destination
+        coalesce(min(lane) FILTER (WHERE is_in_flight AND NOT is_edit)
+            OVER destination <= lane, false)
             OR (is_edit AND bool_or(is_in_flight) OVER destination) AS is_busy,
         thread_key = '' OR id = min(id) OVER (
             PARTITION BY channel_id, address_id, method, thread_key
@@ -61,14 +65,15 @@ placed AS (
     WINDOW destination AS (PARTITION BY channel_id, address_id, method)
 ),
 next_of_destination AS (
-    SELECT DISTINCT ON (channel_id, address_id, method) id, lane, next_attempt_at
+    SELECT DISTINCT ON (channel_id, address_id, method)
+        id, lane, next_attempt_at, was_tried
     FROM placed
     WHERE is_due AND is_next_in_thread AND NOT is_busy
     ORDER BY channel_id, address_id, method, lane, next_attempt_at, id
 ),
 ranked AS (
     SELECT id, lane, row_number() OVER (
-        PARTITION BY lane ORDER BY next_attempt_at, id
+        PARTITION BY lane ORDER BY was_tried, next_attempt_at, id
     ) AS place
     FROM next_of_destination
 ),

@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from notifications import providers, receipts
-from notifications.backoff import MAX_PAGING_S, retry_delay_s
+from notifications.backoff import MAX_ASKED_S, retry_delay_s
 from notifications.bundling import share_fate
 from notifications.claiming import Claim, held
 from notifications.fallthrough import bring_forward
@@ -216,7 +216,7 @@ def _note_provider(result: Try, now: datetime) -> None:
     if result.retry_after_s and result.carrier != "slack_bot":
         # Slack means one method of one channel: a page never waits for an edit.
         # It asked for a pause: nothing goes out through it meanwhile.
-        free_at = now + timedelta(seconds=min(result.retry_after_s, MAX_PAGING_S))
+        free_at = now + timedelta(seconds=min(result.retry_after_s, MAX_ASKED_S))
         state.filter(Q(next_free_at=None) | Q(next_free_at__lt=free_at)).update(
             next_free_at=free_at
         )

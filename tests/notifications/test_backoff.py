@@ -13,9 +13,10 @@ from notifications.backoff import parse_retry_after, retry_delay_s
 
 
 @pytest.mark.parametrize(
-    ("attempt_count", "expected_s"), [(1, 2), (2, 4), (3, 8), (9, 512), (10, 900)]
+    ("attempt_count", "expected_s"),
+    [(1, 2), (2, 4), (3, 8), (6, 64), (7, 120), (99, 120)],
 )
-def test_the_longest_delay_doubles_up_to_a_quarter_of_an_hour(
+def test_the_longest_delay_of_a_page_doubles_up_to_two_minutes(
     attempt_count, expected_s
 ):
     delay_s = retry_delay_s(attempt_count=attempt_count, is_paging=True, jitter=1.0)

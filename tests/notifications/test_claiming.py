@@ -127,9 +127,38 @@ def test_one_destination_gets_one_message_at_a_time(now):
         free_slots = {int(Lane.PAGING): 3, int(Lane.BULK): 3}
         return len(claiming.claim_due(now=now, free_slots=free_slots, at_most=9))
 
-    assert claimed_after(Lane.BULK, channel) == 1
+    assert claimed_after(Lane.PAGING, channel) == 1
     assert claimed_after(Lane.PAGING, channel) == 0
+    assert claimed_after(Lane.BULK, channel) == 0
     assert claimed_after(Lane.PAGING, other) == 1
+
+
+def test_a_page_waits_for_no_digest_that_its_own_destination_is_slow_to_take(now):
+    channel = make_channel()
+
+    def claimed(lane: int) -> list[int]:
+        make_notification(now=now, channel=channel, lane=lane)
+        free_slots = {int(one): 3 for one in Lane}
+        claims = claiming.claim_due(now=now, free_slots=free_slots, at_most=9)
+        return [one.lane for one in claims]
+
+    assert claimed(Lane.BULK) == [Lane.BULK]
+    # What is no page waits for the digest; a page passes both.
+    assert claimed(Lane.BULK) == []
+    assert claimed(Lane.PAGING) == [Lane.PAGING]
+    assert claimed(Lane.NORMAL) == []
+
+
+def test_what_was_never_tried_goes_before_what_has_failed(now):
+    failed = [make_notification(now=now, lane=Lane.PAGING) for _ in range(3)]
+    Notification.objects.filter(pk__in=[row.pk for row in failed]).update(
+        attempt_count=4, next_attempt_at=now - timedelta(minutes=1)
+    )
+    fresh = make_notification(now=now, lane=Lane.PAGING)
+
+    claims = claiming.claim_due(now=now, free_slots={int(Lane.PAGING): 2}, at_most=9)
+
+    assert {claim.notification_id for claim in claims} == {fresh.pk, failed[0].pk}
 
 
 def test_a_slow_receiver_holds_up_nobody_else(now, slack, receiver):
