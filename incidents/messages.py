@@ -22,8 +22,6 @@ from t4g_portal.lib.wording import clock, duration
 
 # Stands before whatever a rehearsal says; the same in every language.
 DRILL = "DRILL"
-# The characters of the GSM alphabet that fit one SMS.
-SMS_PART = 160
 
 # More than these are counted, not listed: a message is read on a phone.
 LISTED_ALERTS = 5
@@ -177,6 +175,7 @@ def build(
             language=language,
             short=_short(story),
             spoken=_spoken(story),
+            answer=_answer(story),
             ack_url=ack_url,
             incident_id=incident.pk,
             service=story.service.name,
@@ -198,17 +197,17 @@ def _acts(incident: Incident) -> tuple[str, ...]:
 
 
 def _short(story: Story) -> str:
-    """Say it in one part of an SMS: the number to answer with comes last, and stays."""
-    incident = story.incident
-    answer = ""
-    if incident.short_code is not None and story.reason not in _CLOSING:
-        answer = _(" Reply %(code)sa=ack") % {"code": incident.short_code}
-    mark = f"{DRILL} " if incident.is_drill else ""
-    said = f"{mark}{_title(story)}"
-    room = SMS_PART - len(answer) - 1
-    if len(said) > room:
-        said = said[: room - 2].rstrip() + ".."
-    return f"{said}.{answer}"
+    """Say it in a line, for an SMS; what to answer and the link follow it there."""
+    mark = f"{DRILL} " if story.incident.is_drill else ""
+    return f"{mark}{_title(story)}."
+
+
+def _answer(story: Story) -> str:
+    """Say how to acknowledge by SMS, while there is something to acknowledge."""
+    code = story.incident.short_code
+    if code is None or story.reason in _CLOSING:
+        return ""
+    return _(" Reply %(code)sa=ack") % {"code": code}
 
 
 def _spoken(story: Story) -> str:

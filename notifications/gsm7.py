@@ -39,6 +39,7 @@ _SPELLED = {
     "·": "-",
     "•": "-",
     "…": ELLIPSIS,
+    "°": " deg ",
     "→": "->",
     "←": "<-",
     "≥": ">=",
@@ -59,6 +60,8 @@ _SPELLED = {
     "\ufeff": "",
 }
 _UNKNOWN = "?"
+# Signs that only change the one before them, and pictures: nobody reads them.
+_LEFT_OUT = frozenset({"Mn", "Me", "Cf", "So", "Sk"})
 
 
 def width(text: str) -> int:
@@ -89,8 +92,8 @@ def parts(text: str) -> int:
 def spell(text: str) -> str:
     """Write a text with the 7-bit alphabet: "Détecté à l’arrêt" keeps é and à, not ê.
 
-    Letters lose the marks that the alphabet does not have; what cannot be spelled, such
-    as an emoji, becomes a question mark.
+    Letters lose the marks that the alphabet does not have, pictures such as emoji are left
+    out, and a letter that cannot be spelled becomes a question mark.
     """
     return "".join(_letter(one) for one in unicodedata.normalize("NFC", text))
 
@@ -134,5 +137,4 @@ def _letter(character: str) -> str:
     spelled = "".join(one if one in _WIDTHS else _SPELLED.get(one, "") for one in bare)
     if spelled:
         return spelled
-    # Signs that only change the one before them are dropped.
-    return "" if unicodedata.category(character) in {"Mn", "Me", "Cf"} else _UNKNOWN
+    return "" if unicodedata.category(character) in _LEFT_OUT else _UNKNOWN

@@ -34,7 +34,10 @@ MAX_SHORT = 200
 # Neither PostgreSQL's jsonb nor UTF-8 can hold the first and the last of these.
 _UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
-_LINES = ("url_label", "thread_key", "thread_title", "language", "mark", "service")
+_LINES = (
+    *("url_label", "thread_key", "thread_title", "language", "mark", "service"),
+    "answer",
+)
 
 
 class UnableToReadMessage(ValueError):
@@ -93,6 +96,8 @@ class Message:
     # What an SMS says, and what a voice says on the phone; empty: made from the title.
     short: str = ""
     spoken: str = ""
+    # What an SMS says last, where an answer to it is read: "Reply 1a=ack".
+    answer: str = ""
     # Personal: whoever opens it can acknowledge as the receiver.
     ack_url: str = ""
     # Lets Slack and SMS offer acts on the incident; None offers none.
@@ -187,7 +192,10 @@ class Message:
         """Read the stored form; raises UnableToReadMessage."""
         if not isinstance(stored, dict) or stored.get("version") != VERSION:
             raise UnableToReadMessage("not a message of a known version")
-        values = {name: value for name, value in stored.items() if name != "version"}
+        # What a newer version says beside the rest is no reason to say nothing: one that
+        # has to be understood has another number.
+        known = {field.name for field in fields(cls)}
+        values = {name: value for name, value in stored.items() if name in known}
         try:
             values["facts"] = _facts(values.get("facts", ()))
             values["sections"] = tuple(

@@ -21,21 +21,23 @@ _MAX_SPOKEN = 600
 def sms_text(message: Message, *, can_reply: bool) -> str:
     """Return the text in the 7-bit alphabet: one part for P0, at most three for others.
 
-    The acknowledge link comes last, whole or not at all. It is dropped for want of room
-    where a reply does the same.
+    What to answer and the acknowledge link come last, whole or not at all, however long
+    the words are. The link gives way where an answer does the same; nobody is told to
+    answer where nothing reads it.
     """
     part_count = 1 if message.priority == Priority.P0 else MAX_PARTS
-    words = gsm7.spell(_words(message))
+    words = _spelled(_words(message))
+    answer = _spelled(message.answer) if can_reply else ""
     link = message.ack_url or ("" if message.short else message.url)
-    if not link or link in words or not gsm7.is_gsm7(link):
+    if link in words or not gsm7.is_gsm7(link):
+        link = ""
+    for end in (f"{answer} {link}".strip(), answer or link):
+        if gsm7.parts(f"{words} {end}".strip()) <= part_count:
+            return f"{words} {end}".strip()
+    room = gsm7.capacity(part_count) - gsm7.width(end) - 1
+    if not end or room < _MIN_WORDS:
         return gsm7.fit(words, part_count=part_count)
-    whole = f"{words} {link}"
-    if gsm7.parts(whole) <= part_count:
-        return whole
-    room = gsm7.capacity(part_count) - gsm7.width(link) - 1
-    if can_reply or room < _MIN_WORDS:
-        return gsm7.fit(words, part_count=part_count)
-    return f"{_cut(words, room)} {link}"
+    return f"{_cut(words, room)} {end}"
 
 
 def spoken_text(message: Message) -> str:
@@ -52,6 +54,11 @@ def keys_text(message: Message) -> str:
     """Return which keys do what, in the message's language."""
     with override(message.language or settings.PORTAL_LANGUAGE):
         return _("Press 1 to acknowledge. Press 2 to escalate.")
+
+
+def _spelled(text: str) -> str:
+    # What could not be spelled may leave two blanks where there was one.
+    return re.sub(" {2,}", " ", gsm7.spell(text)).strip()
 
 
 def _words(message: Message) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,11 +34,12 @@ _LISTED = 3
 _LOOKED_AT = 50
 _PARTS = 2
 
-_REPLY = re.compile(r"(?:(\d{1,4})\s*([^\W\d]+)|([^\W\d]+)\s*(\d{1,4}))")
+# Some type all that the message says: "1a=ack".
+_REPLY = re.compile(r"(?:(\d{1,4})\s*([a-z]+)|([a-z]+)\s*(\d{1,4}))(?:\s*=\s*[a-z]+)?")
 _WORDS: Mapping[str, Act] = {
     **dict.fromkeys(("a", "ack", "acknowledge", "acq", "acquitter"), Act.ACKNOWLEDGE),
     **dict.fromkeys(("e", "esc", "escalate", "escalader"), Act.ESCALATE),
-    **dict.fromkeys(("r", "res", "resolve", "résoudre", "resoudre"), Act.RESOLVE),
+    **dict.fromkeys(("r", "res", "resolve", "resoudre"), Act.RESOLVE),
 }
 
 
@@ -50,8 +52,16 @@ class Reply:
 
 
 def read(text: str) -> Reply | None:
-    """Read "1a", "1 A", "a1" or "1 ack."; None for anything else."""
-    found = _REPLY.fullmatch(text.strip().strip(".!\"'").strip().casefold())
+    """Read "1a", "1 A", "a1", "1 ack." or "1a=ack"; None for anything else.
+
+    Without the marks of letters: French phones make "1 à" of what was typed.
+    """
+    bare = "".join(
+        one
+        for one in unicodedata.normalize("NFKD", text)
+        if not unicodedata.combining(one)
+    )
+    found = _REPLY.fullmatch(bare.strip().strip(".!\"'“”«»’").strip().casefold())
     if found is None:
         return None
     act = _WORDS.get(found[2] or found[3])

@@ -63,7 +63,8 @@ class Provider(models.Model):
         blank=True,
         help_text=_(
             "Twilio: a number (+33…), a name, or a messaging service (MG…). OVHcloud: "
-            "a validated name, or empty for a short number that takes replies."
+            "a validated name, or empty for a short number. Only what is sent to a "
+            "number or a service of Twilio's is read."
         ),
     )
     voice_sender = models.CharField(

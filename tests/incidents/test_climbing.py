@@ -18,7 +18,10 @@ from incidents.models import (
     ServicePolicy,
     Team,
 )
+from notifications import gsm7
+from notifications.message import Message
 from notifications.models import Contact, Notification, PersonalRule, Provider
+from notifications.texting import sms_text
 from tests.factories import (
     make_address,
     make_channel,
@@ -534,11 +537,16 @@ def test_sms_of_a_page_fits_one_part_and_ends_with_how_to_answer(now):
     follow({"contacts": [make_person("Ana", "phone")]})
     incident = make_incident(now=now, title="The checkout is down " * 12)
 
-    short = pages_of(incident)[0].message["short"]
+    message = Message.from_json(pages_of(incident)[0].message)
+    text = sms_text(message, can_reply=True)
 
-    assert len(short) <= 160
-    assert short.startswith("P0 ")
-    assert short.endswith(f"Reply {incident.short_code}a=ack")
+    assert gsm7.width(text) <= 160
+    assert text.startswith("P0 ")
+    assert text.endswith(f"Reply {incident.short_code}a=ack")
+    # Where nobody reads answers the link is the way.
+    other = sms_text(message, can_reply=False)
+    assert gsm7.width(other) <= 160
+    assert other.endswith(message.ack_url)
 
 
 def test_incident_from_before_there_were_steps_goes_on(now):

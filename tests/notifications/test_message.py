@@ -55,7 +55,6 @@ def test_what_is_too_long_is_cut_with_an_ellipsis():
         {"version": 1},
         {"version": 1, "title": 5},
         {"version": 1, "title": "x", "facts": [["only a label"]]},
-        {"version": 1, "title": "x", "surprise": True},
         {"version": 1, "title": "x", "sections": ["no heading"]},
         {"version": 1, "title": "x", "sections": [["Values", [["only a label"]]]]},
         {"version": 1, "title": "x", "tone": "loud"},
@@ -64,6 +63,12 @@ def test_what_is_too_long_is_cut_with_an_ellipsis():
 def test_what_is_not_a_known_message_is_refused(stored):
     with pytest.raises(UnableToReadMessage):
         Message.from_json(stored)
+
+
+def test_what_a_newer_version_says_beside_the_rest_is_passed_over():
+    stored = {"version": 1, "title": "x", "surprise": True}
+
+    assert Message.from_json(stored).title == "x"
 
 
 @pytest.mark.parametrize(
