@@ -23,7 +23,6 @@ class Press:
     """One press of one button. Ids are Slack's own."""
 
     user_id: str
-    user_name: str
     team_id: str
     action_id: str
     value: str
@@ -72,7 +71,6 @@ def press_of(body: bytes) -> Press | None:
         raise malformed("the payload names nobody")
     return Press(
         user_id=user_id,
-        user_name=_text(user, "name") or _text(user, "username"),
         team_id=_text(team, "id") or _text(user, "team_id"),
         action_id=_text(action, "action_id"),
         value=_text(action, "value"),
@@ -85,5 +83,6 @@ def _object(found: object) -> dict[str, Any]:
 
 
 def _text(found: dict[str, Any], name: str) -> str:
+    # Ids and addresses: what no column takes (a NUL, half a surrogate) is none.
     text = found.get(name)
-    return text if isinstance(text, str) and "\x00" not in text else ""
+    return text if isinstance(text, str) and text.isprintable() else ""

@@ -66,6 +66,10 @@ def compose(
             "tone_color": _COLORS[message.tone],
             "portal_name": settings.PORTAL_NAME,
             "portal_url": settings.PORTAL_URL,
+            # A person chooses how to be told; nobody unsubscribes from pages.
+            "own_url": f"{settings.PORTAL_URL}/me/"
+            if destination.key.startswith("address:")
+            else "",
             "language": language,
         }
         plain = render_to_string("notifications/mail.txt", context)

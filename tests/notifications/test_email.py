@@ -9,6 +9,7 @@ import time
 
 import pytest
 import trustme
+from django.conf import settings as django
 
 from notifications.message import Fact, Section
 from notifications.transports import smtp
@@ -43,6 +44,17 @@ def test_a_mail_has_plain_text_html_and_the_servers_receipt(mail_host):
     assert 'href="https://ops.example/incidents/42/"' in html
     assert receipt.detail["answer"] == "250 2.0.0 OK queued as T4G1"
     assert receipt.detail["message_id"] == mail["Message-ID"]
+
+
+@pytest.mark.parametrize("to_whom", ["address:7", "channel:1"])
+def test_a_person_may_choose_how_to_be_told_and_nobody_unsubscribes(mail_host, to_whom):
+    send(destination=to_whom)
+
+    (mail,) = mail_host.mails
+    said = [mail.get_body((one,)).get_content() for one in ("plain", "html")]
+    is_personal = to_whom.startswith("address:")
+    assert [f"{django.PORTAL_URL}/me/" in one for one in said] == [is_personal] * 2
+    assert mail["List-Unsubscribe"] is None
 
 
 def test_every_line_fits_seven_bits_and_the_standards_length(mail_host):

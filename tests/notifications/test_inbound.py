@@ -217,7 +217,6 @@ def press(**values: Any) -> bytes:
 def test_press_is_read():
     assert slack.press_of(press()) == slack.Press(
         user_id="U0T4GAICHA",
-        user_name="aicha",
         team_id="T0T4G",
         action_id="incident_ack",
         value="42",
@@ -247,6 +246,7 @@ def test_what_is_no_press_is_nothing():
         press(user=[]),
         press(user={"id": 7}),
         press(user={"id": "U\x00"}),
+        press(user={"id": "U\ud800"}),
     ],
 )
 def test_malformed_press_is_refused(body: bytes):

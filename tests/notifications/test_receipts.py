@@ -414,6 +414,8 @@ def test_ovhs_word_alone_delivers_nothing(now, client, ovh):
     ("path", "status"),
     [
         ("/hooks/ovh/wrong?id=1", 401),
+        ("/hooks/ovh/%00?id=1", 401),
+        ("/hooks/ovh/{token}?id=1%00", 400),
         ("/hooks/ovh/{token}?id=x", 400),
         ("/hooks/ovh/{token}", 400),
         ("/hooks/ovh/{token}?id=" + "9" * 30, 400),
