@@ -26,6 +26,9 @@ from t4g_portal.supervisor import ChildSpec, Supervisor
 BASE_DIR = Path(__file__).resolve().parent.parent
 # After a kill -9 the former web process needs a moment to let go of the port.
 PORT_PATIENCE_S = 3.0
+# More than there are loops, each of which runs once at a time: however many of them hang
+# on other people's servers, a page waits for none. A thread begins when it is needed.
+WORKER_THREADS = 32
 
 
 class UnableToRun(Exception):
@@ -104,7 +107,7 @@ def _supervisor(plan: Plan) -> Supervisor:
             # In a container we are root; only JSON is accepted, so nothing is at stake.
             *[*python, "-W", "ignore:You're running the worker with superuser"],
             *["-m", "celery", "--quiet", "-A", "t4g_portal"],
-            *["worker", "--pool=threads", "--concurrency=8"],
+            *["worker", "--pool=threads", f"--concurrency={WORKER_THREADS}"],
             *["--queues=probes,paging,housekeeping", "--loglevel=WARNING"],
             *["--without-gossip", "--without-mingle", "--without-heartbeat"],
         ],

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from t4g_portal.launcher import WORKER_THREADS
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Read by the launcher, the image and docker-compose.yml, not by the settings.
 READ_ELSEWHERE = {"HOST", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "WEB_WORKERS"}
@@ -111,4 +113,13 @@ def test_workers_of_compose_serve_every_queue():
     }
 
     ticks = settings.CELERY_BEAT_SCHEDULE.values()
+    for service in services.values():
+        options = dict(
+            word.partition("=")[::2] for word in service.get("command", [])[3:]
+        )
+        mine = options.get("--queues", "").split(",")
+        loops = [tick for tick in ticks if tick["options"]["queue"] in mine]
+        # A loop runs once at a time: none ever waits for a hanging one.
+        assert not loops or int(options["--concurrency"]) > len(loops)
+    assert len(ticks) < WORKER_THREADS
     assert served >= {tick["options"]["queue"] for tick in ticks}
