@@ -13,18 +13,12 @@ from django.utils.translation import gettext as _
 
 from notifications.backoff import parse_retry_after
 from notifications.transports.base import Account, TransportError, shorten
+from notifications.transports.http import NOT_LEFT
 from t4g_portal.lib.egress import BlockedAddress, guarded_client
 
 # With a look at what was sent after a lost answer, well within a lease.
 DEADLINE_S = 10.0
 MAX_ANSWER_BYTES = 256 * 1024
-# These fail before the request has left us.
-_NOT_LEFT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +73,7 @@ def call(
             % {"name": account.name, "seconds": deadline_s},
             permanent=False,
             is_providers_fault=True,
-            is_perhaps_taken=not isinstance(error, _NOT_LEFT),
+            is_perhaps_taken=not isinstance(error, NOT_LEFT),
         ) from None
     except (httpx.TransportError, httpx.InvalidURL) as error:
         reason = account.scrub(str(error)) or type(error).__name__
@@ -88,7 +82,7 @@ def call(
             % {"name": account.name, "reason": reason},
             permanent=False,
             is_providers_fault=True,
-            is_perhaps_taken=not isinstance(error, (*_NOT_LEFT, httpx.InvalidURL)),
+            is_perhaps_taken=not isinstance(error, (*NOT_LEFT, httpx.InvalidURL)),
         ) from None
     return ApiAnswer(
         status=response.status_code,

@@ -79,6 +79,8 @@ class AppriseTransport:
             raise TransportError(
                 _("No answer within %(seconds)d s.") % {"seconds": _DEADLINE_S},
                 permanent=False,
+                # It does not say how far it came.
+                is_perhaps_taken=True,
             )
         detail = destination.scrub(" ".join(said)) or _("Apprise does not say why.")
         raise TransportError(

@@ -16,6 +16,13 @@ from t4g_portal.lib.egress import BlockedAddress, guarded_client
 DEADLINE_S = 15.0
 MAX_ANSWER_BYTES = 4096
 _TEMPORARY_4XX = frozenset({408, 425, 429})
+# These fail before the request has left us; after any other, it may have been taken.
+NOT_LEFT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +74,18 @@ def post(
             % {"reason": error},
             permanent=True,
         ) from None
-    except httpx.TimeoutException:
+    except httpx.TimeoutException as error:
         raise TransportError(
             _("No answer within %(seconds)d s.") % {"seconds": DEADLINE_S},
             permanent=False,
+            is_perhaps_taken=not isinstance(error, NOT_LEFT),
         ) from None
     except httpx.TransportError as error:
         raise TransportError(
             _("The connection failed: %(reason)s")
             % {"reason": destination.scrub(str(error)) or type(error).__name__},
             permanent=False,
+            is_perhaps_taken=not isinstance(error, NOT_LEFT),
         ) from None
 
 

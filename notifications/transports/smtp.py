@@ -48,16 +48,18 @@ def submit(
     with _watched(deadline_s) as watch:
         try:
             with _connection(watch) as client:
-                return _transaction(client, sender, recipients, content)
+                return _transaction(client, watch, sender, recipients, content)
         except (smtplib.SMTPException, TransportError, OSError, ValueError) as error:
             if watch.has_passed:
                 # What was read of a reply when the connection was cut means nothing.
                 problem = _("No answer within %(seconds)d s.") % {"seconds": deadline_s}
-                raise TransportError(problem, permanent=False) from None
-            raise _as_transport_error(error) from None
+                raise TransportError(
+                    problem, permanent=False, is_perhaps_taken=watch.has_left
+                ) from None
+            raise _as_transport_error(error, has_left=watch.has_left) from None
 
 
-def _as_transport_error(error: Exception) -> TransportError:
+def _as_transport_error(error: Exception, *, has_left: bool) -> TransportError:
     if isinstance(error, TransportError):
         return error
     if isinstance(error, smtplib.SMTPAuthenticationError):
@@ -67,11 +69,15 @@ def _as_transport_error(error: Exception) -> TransportError:
         return _refusal(error.smtp_code, error.smtp_error)
     reason = _without_password(str(error)) or type(error).__name__
     problem = _("The mail server could not be used: %(reason)s") % {"reason": reason}
-    return TransportError(problem, permanent=False)
+    return TransportError(problem, permanent=False, is_perhaps_taken=has_left)
 
 
 def _transaction(
-    client: smtplib.SMTP, sender: str, recipients: list[str], content: bytes
+    client: smtplib.SMTP,
+    watch: _Watch,
+    sender: str,
+    recipients: list[str],
+    content: bytes,
 ) -> Answer:
     client.ehlo_or_helo_if_needed()
     code, reply = client.mail(sender)
@@ -85,6 +91,8 @@ def _transaction(
     if len(refused) == len(recipients):
         # Temporary (4xx) for one of them is temporary for the mail.
         raise _refusal(*min(refused.values()))
+    # Until its reply comes, nobody knows whether it was taken.
+    watch.has_left = True
     code, reply = client.data(content)
     if code != 250:
         raise _refusal(code, reply)
@@ -99,6 +107,7 @@ class _Watch:
 
     def __init__(self) -> None:
         self.has_passed = False
+        self.has_left = False
         self.client: smtplib.SMTP | None = None
         self.done = threading.Event()
 

@@ -278,6 +278,20 @@ def test_a_server_that_drips_its_greeting_is_cut_off_at_the_deadline(settings):
     assert time.monotonic() - started < 5
 
 
+def test_a_mail_whose_reply_is_lost_may_have_arrived(mail_host):
+    async def take_and_hang_up(server, session, envelope):
+        server.transport.abort()
+        return "250 OK"
+
+    mail_host.handle_DATA = take_and_hang_up
+
+    with pytest.raises(TransportError) as caught:
+        send()
+
+    assert caught.value.is_perhaps_taken
+    assert not caught.value.permanent
+
+
 def drip(server, is_over):
     connection, _ = server.accept()
     with connection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
@@ -115,3 +117,21 @@ def test_a_secret_that_cannot_sign_sends_nothing(receiver, secret):
 
     assert caught.value.permanent is True
     assert receiver.requests == []
+
+
+def test_an_answer_that_does_not_come_is_no_proof_that_nothing_arrived(
+    receiver, monkeypatch
+):
+    monkeypatch.setattr("notifications.transports.http.DEADLINE_S", 0.3)
+    gate = threading.Event()
+    receiver.answers.append(Answer(200, gate=gate))
+
+    with pytest.raises(TransportError, match="No answer within") as late:
+        send(receiver)
+    gate.set()
+    monkeypatch.setattr(receiver, "url", "http://127.0.0.1:9/")
+    with pytest.raises(TransportError) as refused:
+        send(receiver)
+
+    assert late.value.is_perhaps_taken
+    assert not refused.value.is_perhaps_taken
