@@ -13,12 +13,12 @@ from django.utils.translation import gettext_lazy as _
 
 from checklists.models import ChecklistTemplate, SignOff, TemplateVersion
 from checklists.models.evidence import MAX_FILE_BYTES
-from checklists.models.run import GIT_SHA
 from checklists.models.template import MAX_TITLE
 from checklists.showing.states import in_language
 from incidents.deploy_windows import MAX_MINUTES, MAX_REASON
 from incidents.models import Service
 from notifications.models import Contact
+from t4g_portal.lib.commits import COMMIT
 
 MAX_TEXT = 2_000
 MAX_WAIVER_DAYS = 90
@@ -306,7 +306,7 @@ class RunForm(forms.Form):
 def clean_sha(text: str) -> str:
     """Return a commit in small letters; raise ValidationError for what is none."""
     sha = text.strip().lower()
-    if not re.fullmatch(GIT_SHA, sha):
+    if not re.fullmatch(COMMIT, sha):
         raise forms.ValidationError(
             _("That is no commit: 7 to 64 of the digits 0–9 and a–f.")
         )

@@ -1,6 +1,6 @@
 """What happened around an incident, told by the floors above.
 
-A maintenance window, later a deployment: this floor knows none of them, so each app
+A maintenance window, a deployment: this floor knows none of them, so each app
 registers a function when it is ready. The incident page asks them all.
 """
 
@@ -37,6 +37,9 @@ class Surrounding:
     permission: str = ""
     # The class of its color: "maintenance", "unknown".
     state: str = "unknown"
+    icon: str = "planned"
+    # What it changed shortly before the beginning, for the top of the page.
+    suspicion: str = ""
 
 
 Source = Callable[[Incident, datetime, datetime], Iterable[Surrounding]]

@@ -36,6 +36,8 @@ MEASURED = timedelta(days=30)
 # "Show all" of the timeline; more is for the admin.
 LONG_TIMELINE = 5000
 
+# What changed before, at the top of the page.
+MAX_SUSPICIONS = 2
 # A number with as many does not fit the database's.
 _TOO_MANY_DIGITS = 19
 
@@ -120,6 +122,7 @@ def _page(
     reader = _reader(request)
     may_act = request.user.has_perm("incidents.change_incident")
     alerts = queries.alerts_of(incident=incident)
+    around = surroundings.around(incident=incident, now=now, may=request.user.has_perm)
     is_refused = bool(note_form or public_form)
     context = {
         "incident": incident,
@@ -128,9 +131,8 @@ def _page(
         **(_choices(incident, reader) if may_act else {}),
         "afterwards": together_queries.afterwards(incident=incident),
         "today": timezone.localdate(now),
-        "surroundings": surroundings.around(
-            incident=incident, now=now, may=request.user.has_perm
-        ),
+        "surroundings": around,
+        "suspicions": [one for one in around if one.suspicion][:MAX_SUSPICIONS],
         "alerts": alerts,
         "runbooks": queries.runbooks(incident=incident, alerts=alerts),
         "timeline": _timeline(request, incident),

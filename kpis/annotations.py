@@ -1,7 +1,4 @@
-"""What happened beside the curve: incidents, maintenance, notes. One door for them all.
-
-A later source of marks, such as deployments, is one more function in `_SOURCES`.
-"""
+"""What happened beside the curve. One door: a source of marks is a function in `_SOURCES`."""
 
 from __future__ import annotations
 
@@ -18,11 +15,13 @@ from monitors import maintenance
 from monitors.models import MaintenanceWindow
 from t4g_portal.lib.priority import Priority
 from t4g_portal.lib.retelling import retold
+from telemetry import queries
 
 INCIDENT, MAINTENANCE, NOTE = "incident", "maintenance", "note"
+DEPLOYMENT = "deployment"
 # More would hide the curve; the newest ones count.
 _MOST = 60
-# Over a longer stretch a window that recurs is no event any more.
+# Over a longer stretch a window that recurs is no event any more, nor is a deployment.
 _SHORT = timedelta(days=35)
 # What a figure of the whole company may have felt, and what one of a service may.
 _FELT_BY_ALL = (Priority.P0, Priority.P1)
@@ -33,7 +32,7 @@ _FELT_BY_SERVICE = (*_FELT_BY_ALL, Priority.P2)
 class Mark:
     """Something that happened at a time, and may have lasted."""
 
-    # INCIDENT, MAINTENANCE or NOTE.
+    # INCIDENT, MAINTENANCE, DEPLOYMENT or NOTE.
     kind: str
     at: datetime
     # None: it has no length, or it goes on.
@@ -143,6 +142,25 @@ def _occurrences(
         return []
 
 
+def _deployments(asked: _Asked) -> Iterable[Mark]:
+    if asked.until - asked.since > _SHORT:
+        return
+    found = queries.between(
+        start=asked.since, end=asked.until, service_id=asked.kpi.service_id
+    )
+    for one in found:
+        if one.started_at >= asked.since:
+            yield Mark(
+                kind=DEPLOYMENT,
+                at=one.started_at,
+                ended_at=None,
+                title=f"{one.name}, {one.get_state_display()}",
+                of=one.service.name,
+                url=reverse("deployments:detail", args=[one.pk]),
+                pk=one.pk,
+            )
+
+
 def _notes(asked: _Asked) -> Iterable[Mark]:
     rows = KpiNote.objects.filter(
         Q(kpi=None) | Q(kpi=asked.kpi), at__gte=asked.since, at__lt=asked.until
@@ -163,5 +181,6 @@ def _notes(asked: _Asked) -> Iterable[Mark]:
 _SOURCES: Sequence[tuple[str, Callable[[_Asked], Iterable[Mark]]]] = (
     ("incidents.view_incident", _incidents),
     ("monitors.view_maintenancewindow", _maintenance),
+    ("telemetry.view_deployment", _deployments),
     ("kpis.view_kpinote", _notes),
 )

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from monitors import bulk
 from monitors.models import Monitor, Threshold
 from monitors.pages.chart import Bound, Mark, latency_chart
+from monitors.pages.marks import marks
 from monitors.pages.ranges import REACHES, asked_for
 from monitors.queries.listing import STATES, Wanted, list_monitors
 from monitors.queries.page import (
@@ -86,6 +87,12 @@ def monitor_detail(request: HttpRequest, pk: int) -> HttpResponse:
     except Monitor.DoesNotExist as error:
         raise Http404 from error
     bounds = _bounds(page)
+    deployed = marks(
+        monitor=page.top.monitor,
+        start=page.latency.start,
+        end=page.latency.end,
+        may=request.user.has_perm,
+    )
     context = {
         "page": page,
         "top": page.top,
@@ -93,8 +100,12 @@ def monitor_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "now": now,
         "bounds": bounds,
         "chart": latency_chart(
-            latency=page.latency, marks=_marks(page), bounds=bounds, reach=reach.key
+            latency=page.latency,
+            marks=[*deployed, *_marks(page)],
+            bounds=bounds,
+            reach=reach.key,
         ),
+        "mark_kinds": {mark.kind for mark in deployed},
         "reaches": REACHES,
         "range_form": form,
         "record_url": f"?{_query(request, without=('live',))}&live=record",

@@ -37,6 +37,7 @@ urlpatterns = [
     path("docs/", docs, name="api-docs"),
     path("v1/", include("incidents.api.urls")),
     path("v1/", include("monitors.api.urls")),
+    path("v1/", include("telemetry.api.urls")),
     path("v1/", include("kpis.api.urls")),
     path("v1/", include("checklists.api.urls")),
     path("v1/", include("notifications.api.urls")),

@@ -225,6 +225,11 @@ _EMPTIES: Mapping[str, Empty] = {
     "checklists.reminder": Empty(
         _("Who was told that something of a run ends soon."), *_RUNS
     ),
+    "telemetry.deployment": Empty(
+        _("Each deployment that a pipeline or a platform told of. Connect yours."),
+        "deployments:list",
+        _("To the deployments"),
+    ),
     "incidents.deploywindow": Empty(
         _("When alerts below P0 waited, because a service was being deployed."), *_RUNS
     ),

@@ -25,6 +25,7 @@ from t4g_portal.headline import (
 from t4g_portal.lib.loops import LateLoop
 from t4g_portal.lib.priority import Priority
 from t4g_portal.ready import overdue_loops
+from telemetry.queries import Line, latest
 
 INCIDENT_COUNT = 8
 LOOK_COUNT = 8
@@ -75,6 +76,7 @@ class Overview:
     own_health: OwnHealth
     # Who is on call now and next.
     duty: Duty
+    deployments: list[Line]
 
 
 def overview(*, now: datetime) -> Overview:
@@ -104,6 +106,7 @@ def overview(*, now: datetime) -> Overview:
         monitor_count=len(monitors),
         own_health=_own_health(late, now),
         duty=remembered_duty(now=now),
+        deployments=latest(now=now),
     )
 
 

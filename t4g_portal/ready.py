@@ -41,6 +41,7 @@ EXPECTED_LOOPS: Mapping[str, int] = MappingProxyType(
         "incidents.import_calendars": 2700,
         "incidents.publish_shifts": 900,
         "incidents.remind": 3 * 3600,
+        "telemetry.keep_house": 3 * 3600,
         "kpis.collect": 60,
         "kpis.backfill": 60,
         "kpis.keep_house": 3 * 3600,

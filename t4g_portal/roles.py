@@ -87,6 +87,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "notifications.deliveryreport":   ("v",     "v",     "",      "v"),
     "notifications.notification":     ("vc",    "v",     "",      "v"),
     "notifications.attempt":          ("v",     "v",     "",      "v"),
+    "telemetry.deployment":           ("va",    "va",    "v",     "v"),
     "kpis.datasource":                ("vacd",  "v",     "",      "v"),
     "kpis.kpi":                       ("vacd",  "v",     "v",     "v"),
     "kpis.view_sql":                  ("x",     "x",     "",      "x"),

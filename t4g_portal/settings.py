@@ -271,6 +271,7 @@ CELERY_BEAT_SCHEDULE = {
     "monitors.drill": _tick("monitors.tasks.drill", 5.0, "paging"),
     "monitors.roll_up": _tick("monitors.tasks.roll_up", 60.0, "housekeeping"),
     "monitors.keep_house": _tick("monitors.tasks.keep_house", 3600.0, "housekeeping"),
+    "telemetry.keep_house": _tick("telemetry.tasks.keep_house", 3600.0, "housekeeping"),
     "kpis.collect": _tick("kpis.tasks.collect", 5.0, "housekeeping"),
     "kpis.backfill": _tick("kpis.tasks.backfill", 5.0, "housekeeping"),
     "kpis.keep_house": _tick("kpis.tasks.keep_house", 3600.0, "housekeeping"),

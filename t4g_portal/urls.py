@@ -24,6 +24,7 @@ urlpatterns = [
     path("", include("notifications.inbound.urls")),
     path("kpis/", include("kpis.urls")),
     path("checklists/", include("checklists.urls")),
+    path("deployments/", include("telemetry.urls")),
     path("drills/", include("monitors.drills.urls")),
     path("incidents/", include("incidents.urls")),
     path("simulator/", simulator_views.simulator_page, name="simulator"),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, cast
 
 from django.contrib.auth.models import User
-from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from checklists.actors import Actor, person, program
-from checklists.models.run import GIT_SHA
 from checklists.services.refusing import Refused
 from t4g_portal.lib.api import fields, problems
 from t4g_portal.lib.api.serializers import StrictSerializer
@@ -38,33 +35,6 @@ class ChecklistResource(Resource):
                 status=409, slug=exc.code.replace("_", "-"), detail=exc.message
             )
         return super().handle_exception(exc)
-
-
-class BySlug(serializers.SlugRelatedField):  # type: ignore[type-arg]
-    """Another row by its slug, as pipelines know it."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(slug_field="slug", **kwargs)
-
-    def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-@extend_schema_field({"type": "string", "pattern": GIT_SHA})
-class Sha(fields.Text):
-    """A commit in lowercase hexadecimal."""
-
-    default_error_messages = {
-        "no_commit": _("Give the commit: 7 to 64 hexadecimal digits, in lower case."),
-    }
-
-    def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
-        if not re.fullmatch(GIT_SHA, text):
-            self.fail("no_commit")
-        return text
 
 
 @extend_schema_field(OpenApiTypes.OBJECT)

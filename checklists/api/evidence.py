@@ -13,7 +13,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from checklists import verifying
-from checklists.api.base import AnyObject, ChecklistResource, Sha, actor_of
+from checklists.api.base import AnyObject, ChecklistResource, actor_of
 from checklists.models import ChecklistRun, Evidence, RunItem
 from checklists.services import evidence
 from checklists.services.refusing import MAX_TEXT
@@ -82,7 +82,9 @@ class EvidenceSerializer(StrictModelSerializer):
 class PushEvidenceSerializer(StrictSerializer):
     """What a pipeline found. `payload`, `url` or `text` is needed, after the kind."""
 
-    git_sha = Sha(help_text="The commit it is about; 409 when the run is at another.")
+    git_sha = fields.Sha(
+        help_text="The commit it is about; 409 when the run is at another."
+    )
     kind = fields.Choice(choices=PUSHED_KINDS, default=Evidence.Kind.CI_PAYLOAD)
     title = fields.Text(
         max_length=evidence.MAX_TITLE,

@@ -15,7 +15,6 @@ from rest_framework.request import Request
 from checklists import addresses, gate
 from checklists.api.base import ReasonSerializer, actor_of
 from checklists.models import GateDecision
-from checklists.models.run import GIT_SHA
 from t4g_portal.lib.api import fields
 from t4g_portal.lib.api.access import Access
 from t4g_portal.lib.api.answers import JsonAnswer
@@ -23,6 +22,7 @@ from t4g_portal.lib.api.filters import Filters, MomentFilter, TextFilter, WordFi
 from t4g_portal.lib.api.problems import QueryInvalid
 from t4g_portal.lib.api.serializers import StrictModelSerializer, StrictSerializer
 from t4g_portal.lib.api.views import Resource
+from t4g_portal.lib.commits import COMMIT
 
 
 class BlockerSerializer(StrictSerializer):
@@ -91,7 +91,7 @@ class GateResource(Resource):
         parameters=[
             OpenApiParameter(
                 "sha",
-                {"type": "string", "pattern": GIT_SHA},
+                {"type": "string", "pattern": COMMIT},
                 required=True,
                 description="The whole commit, in lowercase hexadecimal.",
             )
@@ -183,7 +183,7 @@ class GateDecisionResource(Resource):
 
 def _sha(request: Request) -> str:
     sha = request.query_params.get("sha", "")
-    if not re.fullmatch(GIT_SHA, sha):
+    if not re.fullmatch(COMMIT, sha):
         raise QueryInvalid(
             {"sha": _("Give the commit: 7 to 64 hexadecimal digits, in lower case.")}
         )

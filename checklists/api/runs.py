@@ -15,10 +15,8 @@ from rest_framework.request import Request
 from checklists import addresses
 from checklists.api.base import (
     AnyObject,
-    BySlug,
     ChecklistResource,
     ReasonSerializer,
-    Sha,
     actor_of,
 )
 from checklists.bundle import bundle_of
@@ -237,10 +235,10 @@ class WholeRunSerializer(ChecklistRunSerializer):
 class OpenRunSerializer(StrictSerializer):
     """What a run is for. `template` and `service` are slugs."""
 
-    template = BySlug(queryset=ChecklistTemplate.objects.all())
-    service = BySlug(queryset=Service.objects.all())
+    template = fields.BySlug(queryset=ChecklistTemplate.objects.all())
+    service = fields.BySlug(queryset=Service.objects.all())
     environment = fields.Slug(max_length=runs.MAX_ENVIRONMENT)
-    git_sha = Sha(help_text=_COMMIT)
+    git_sha = fields.Sha(help_text=_COMMIT)
     deployment = fields.Text(
         max_length=runs.MAX_DEPLOYMENT,
         required=False,
@@ -259,7 +257,7 @@ class OpenRunSerializer(StrictSerializer):
 class MoveRunSerializer(StrictSerializer):
     """The next commit."""
 
-    git_sha = Sha(help_text=_COMMIT)
+    git_sha = fields.Sha(help_text=_COMMIT)
     deployment = fields.Text(
         max_length=runs.MAX_DEPLOYMENT,
         required=False,

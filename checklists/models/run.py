@@ -16,8 +16,7 @@ from checklists.models.template import (
     TemplateVersion,
 )
 from incidents.models import Service
-
-GIT_SHA = r"^[0-9a-f]{7,64}$"
+from t4g_portal.lib.commits import COMMIT
 
 
 class ChecklistRun(models.Model):
@@ -48,7 +47,7 @@ class ChecklistRun(models.Model):
     )
     environment = models.SlugField(_("environment"), max_length=60)
     git_sha = models.CharField(
-        _("commit"), max_length=64, validators=[RegexValidator(GIT_SHA)]
+        _("commit"), max_length=64, validators=[RegexValidator(COMMIT)]
     )
     deployment = models.CharField(
         _("deployment"), max_length=500, blank=True, help_text=_("Its id or address.")
@@ -112,7 +111,7 @@ class ChecklistRun(models.Model):
                 name="checklists_run_over_has_a_time",
             ),
             models.CheckConstraint(
-                condition=Q(git_sha__regex=GIT_SHA),
+                condition=Q(git_sha__regex=COMMIT),
                 name="checklists_run_commit_is_hex",
             ),
         ]

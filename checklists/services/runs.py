@@ -17,13 +17,13 @@ from django.utils.translation import pgettext
 from checklists.actors import Actor, engine
 from checklists.content import run_items
 from checklists.models import ChecklistRun, RunItem, TemplateVersion, Waiver
-from checklists.models.run import GIT_SHA
 from checklists.queries import run_facts
 from checklists.services.refusing import MAX_TEXT, Refused, locked_run, written
 from checklists.standing import judge
 from incidents.models import Service
 from notifications.models import Contact
 from t4g_portal.lib import audit
+from t4g_portal.lib.commits import COMMIT
 from t4g_portal.lib.retelling import source_language
 
 logger = logging.getLogger(__name__)
@@ -197,7 +197,7 @@ def run_moved() -> str:
 def commit(git_sha: str) -> str:
     """Return a commit as it is stored, in lowercase; raises Refused."""
     found = git_sha.strip().lower()
-    if not re.fullmatch(GIT_SHA.strip("^$"), found):
+    if not re.fullmatch(COMMIT.strip("^$"), found):
         raise Refused(
             "bad_commit",
             _("Give the commit's hash: 7 to 64 digits from 0 to 9 and a to f."),

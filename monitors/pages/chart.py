@@ -40,11 +40,12 @@ _STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment worth a thin line: an incident began."""
+    """A moment worth a thin line: an incident began, something was deployed."""
 
     at: datetime
     title: str
     url: str
+    kind: str = "incident"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,7 @@ def _bound(bound: Bound, scale: _Scale) -> str:
 def _mark(mark: Mark, scale: _Scale) -> str:
     x = scale.x(mark.at)
     return (
-        f'<a href="{escape(mark.url)}" class="ops-mark">'
+        f'<a href="{escape(mark.url)}" class="ops-mark ops-mark-{mark.kind}">'
         f"<title>{escape(mark.title)}</title>"
         f'<rect x="{x - 5:g}" y="0" width="10" height="{HEIGHT}"/>'
         f'<path d="M{x:g} 0V{HEIGHT}"/></a>'

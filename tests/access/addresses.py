@@ -51,6 +51,7 @@ from notifications.models import (
     Provider,
 )
 from t4g_portal.lib.audit.models import AuditEntry
+from telemetry.models import Deployment
 from tests.access.world import World
 
 # Everybody, signed in or not.
@@ -314,6 +315,8 @@ DECLARED: dict[str, Asks] = {
         " incidents.change_actionitem",
         on=ActionItem,
     ),
+    "deployments/": page("telemetry.view_deployment"),
+    "deployments/<int:pk>/": page("telemetry.view_deployment", on=Deployment),
     "incidents/deploy-windows/<int:pk>/": page(
         "incidents.view_deploywindow", on=DeployWindow
     ),
@@ -426,6 +429,8 @@ DECLARED: dict[str, Asks] = {
     "api/v1/deploy-windows/<number:id>/held-alerts/": api(
         "incidents.view_heldalert", on=DeployWindow
     ),
+    "api/v1/deployments/": api("telemetry.view_deployment", "telemetry.add_deployment"),
+    "api/v1/deployments/<number:id>/": api("telemetry.view_deployment", on=Deployment),
     "api/v1/numbers/": api("incidents.view_incident"),
     "api/metrics/business": api("kpis.view_kpi"),
     "api/v1/simulator/": api("incidents.view_escalationpolicy"),
@@ -623,6 +628,7 @@ ENGINE_OWNED = {
     "incidents.incidentevent",
     "incidents.deploywindow",
     "incidents.heldalert",
+    "telemetry.deployment",
     "incidents.handover",
     "incidents.incidentrole",
     "incidents.postmortem",

@@ -73,6 +73,7 @@ from notifications.models import Address, Attempt, Contact, Notification, Provid
 from t4g_portal.lib.api.issuing import issue
 from t4g_portal.lib.audit import Actor, append
 from t4g_portal.lib.models import LoopCycle
+from telemetry.services import record_deployment
 from tests.factories import (
     make_channel,
     make_contact,
@@ -190,7 +191,15 @@ def _deployed(now: datetime) -> list[Any]:
     window = deploy_windows.open_window(
         service=make_service(), minutes=30, reason="Release", now=now
     )
-    return [window, make_held(now=now, service=window.service)]
+    told = record_deployment(
+        service=window.service,
+        environment="production",
+        git_sha="1f3c2a9",
+        state="succeeded",
+        external_id="1",
+        now=now,
+    )
+    return [window, make_held(now=now, service=window.service), told.deployment]
 
 
 def _on_call(contact: Contact, now: datetime) -> list[Any]:

@@ -14,6 +14,7 @@ import yaml
 from django.utils import timezone
 
 from checklists.models import ChecklistRun, Evidence, GateDecision
+from telemetry.models import Deployment
 from tests.api.asking import make_key
 from tests.checklists.making import make_run, make_signer, make_template, publish, sign
 from tests.factories import make_service
@@ -27,6 +28,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def blocks(language: str) -> list[str]:
     found = re.findall(rf"^```{language}\n(.*?)^```", DOCS.read_text(), re.M | re.S)
     return [block for block in found if not block.startswith("export ")]
+
+
+def pipelines(job: str = "gate") -> tuple[Any, Any]:
+    """GitHub's and GitLab's file about a job; the gate's come first."""
+    files = [yaml.safe_load(block) for block in blocks("yaml")]
+    return tuple(files[:2] if job == "gate" else files[2:])
 
 
 def shell(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -74,13 +81,14 @@ def test_every_example_answers_as_it_says(portal: dict[str, str]):
 
     assert ChecklistRun.objects.get().deployment == "build 118"
     assert Evidence.objects.get().title == "Test suite"
+    assert Deployment.objects.get().state == "succeeded"
 
 
 @pytest.mark.parametrize("sha", [SHA, "f" * 40])
 def test_pipelines_pass_what_is_signed_and_stop_at_the_rest(
     portal: dict[str, str], signed: ChecklistRun, sha: str
 ):
-    github, gitlab = (yaml.safe_load(block) for block in blocks("yaml"))
+    github, gitlab = pipelines()
     (step,) = github["jobs"]["gate"]["steps"]
     (wait,) = gitlab["gate"]["script"]
 
@@ -103,7 +111,7 @@ def test_pipelines_pass_what_is_signed_and_stop_at_the_rest(
 
 
 def test_pipelines_deploy_after_the_gate_alone():
-    github, gitlab = (yaml.safe_load(block) for block in blocks("yaml"))
+    github, gitlab = pipelines()
 
     assert github["jobs"]["deploy"]["needs"] == "gate"
     stages = gitlab["stages"]
@@ -112,8 +120,67 @@ def test_pipelines_deploy_after_the_gate_alone():
     )
 
 
+@pytest.mark.parametrize(
+    ("github_said", "gitlab_said", "state"),
+    [("succeeded", "success", "succeeded"), ("failed", "canceled", "failed")],
+)
+def test_pipelines_tell_of_a_deployment_and_how_it_ended(
+    portal: dict[str, str], github_said: str, gitlab_said: str, state: str
+):
+    make_service(slug="shop")
+    github, gitlab = pipelines("deploy")
+    start, _deploy, end = github["jobs"]["deploy"]["steps"]
+    job = gitlab["deploy"]
+    runner = {
+        "GITHUB_SHA": SHA,
+        "GITHUB_RUN_ID": "7001",
+        "GITHUB_RUN_ATTEMPT": "1",
+        "GITHUB_ACTOR": "ana",
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "t4g/shop",
+        "STATE": github_said,
+        "CI_COMMIT_SHA": SHA,
+        "CI_JOB_ID": "42",
+        "CI_JOB_URL": "https://gitlab.com/t4g/shop/-/jobs/42",
+        "CI_JOB_STATUS": gitlab_said,
+        "GITLAB_USER_LOGIN": "bo",
+        "T4G_DEPLOY_KEY": portal["KEY"],
+    }
+
+    def run(script: str) -> str:
+        done = shell(script, **portal, **runner)
+        assert done.returncode == 0, done
+        return Deployment.objects.latest("pk").state
+
+    assert run(start["run"]) == "started"
+    assert run(end["run"]) == state
+    assert run("\n".join(job["before_script"])) == "started"
+    assert run("\n".join(job["after_script"])) == state
+
+    told = Deployment.objects.order_by("pk").values_list("source", "actor", "url")
+    assert list(told) == [
+        ("github", "ana", "https://github.com/t4g/shop/actions/runs/7001"),
+        ("gitlab", "bo", "https://gitlab.com/t4g/shop/-/jobs/42"),
+    ]
+
+
+def test_telling_stops_no_deployment(portal: dict[str, str]):
+    github, gitlab = pipelines("deploy")
+    nowhere = {**portal, "PORTAL": "http://127.0.0.1:9", "T4G_DEPLOY_KEY": "t4g_x_y"}
+
+    start, _deploy, end = github["jobs"]["deploy"]["steps"]
+    script = "\n".join(gitlab["deploy"]["before_script"]).replace("--retry 3", "")
+    done = shell(script, **nowhere, CI_COMMIT_SHA=SHA, CI_JOB_ID="1")
+
+    assert start["continue-on-error"]
+    assert end["continue-on-error"]
+    assert end["if"] == "always()"
+    assert "Failed to connect" in done.stderr or "refused" in done.stderr, done
+    assert done.returncode == 0
+
+
 def test_pipeline_that_reaches_no_portal_stops(portal: dict[str, str]):
-    github, _gitlab = (yaml.safe_load(block) for block in blocks("yaml"))
+    github, _gitlab = pipelines()
     (step,) = github["jobs"]["gate"]["steps"]
     script = step["run"].replace("--retry 3", "--retry 0")
 

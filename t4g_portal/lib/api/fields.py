@@ -15,6 +15,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.relations import MANY_RELATION_KWARGS
 
+from t4g_portal.lib.commits import COMMIT
 from t4g_portal.lib.zones import YEARS
 
 # RFC 3339, section 5.6.
@@ -240,6 +241,33 @@ class Ids(serializers.PrimaryKeyRelatedField):  # type: ignore[type-arg]
         if isinstance(data, bool) or not isinstance(data, int):
             self.fail("incorrect_type", data_type=type(data).__name__)
         return super().to_internal_value(data)
+
+
+class BySlug(serializers.SlugRelatedField):  # type: ignore[type-arg]
+    """Another row by its slug, as pipelines know it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(slug_field="slug", **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+@extend_schema_field({"type": "string", "pattern": COMMIT})
+class Sha(Text):
+    """A commit in lowercase hexadecimal."""
+
+    default_error_messages = {
+        "no_commit": _("Give the commit: 7 to 64 hexadecimal digits, in lower case."),
+    }
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if not re.fullmatch(COMMIT, text):
+            self.fail("no_commit")
+        return text
 
 
 class Mapping(serializers.DictField):

@@ -18,6 +18,7 @@ FAMILIES: Mapping[str, Any] = {
     "series": gettext_lazy("Series and samples"),
     "incidents": gettext_lazy("Incidents and priority rules"),
     "drills": gettext_lazy("Drills"),
+    "deployments": gettext_lazy("Deployments"),
     "on_call": gettext_lazy("On-call schedules"),
     "kpis": gettext_lazy("KPIs and data sources"),
     "checklists": gettext_lazy("Checklists, evidence and the audit chain"),
