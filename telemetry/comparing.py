@@ -99,7 +99,7 @@ def _slowdown(one: Compared) -> float:
 
 def _unseen(monitors: Sequence[Compared], goes_on: bool) -> str:
     if not monitors:
-        return _("No check of it was kept from then.")
+        return _("No checks from that time.")
     if goes_on:
         return _("Too early to tell.")
     return _("Too few checks to tell.")

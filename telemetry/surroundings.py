@@ -19,6 +19,7 @@ from telemetry.models import Deployment
 # long.
 SUSPECT = timedelta(hours=2)
 SUSPECT_BESIDE = timedelta(minutes=30)
+_MINUTE = timedelta(minutes=1)
 
 State = Deployment.State
 
@@ -67,12 +68,17 @@ def _suspicion(one: Deployment, incident: Incident) -> str:
     is_own = one.service_id == incident.service_id
     if began - moment > (SUSPECT if is_own else SUSPECT_BESIDE):
         return ""
-    names["length"] = duration(began - moment)
+    names["length"] = duration(_rounded(began - moment))
     if one.rolled_back_at == moment:
         return _("%(service)s %(commit)s rolled back %(length)s before") % names
     if one.state == State.FAILED:
         return _("%(service)s %(commit)s failed to deploy %(length)s before") % names
     return _("%(service)s %(commit)s deployed %(length)s before") % names
+
+
+def _rounded(length: timedelta) -> timedelta:
+    """Leave out seconds where there are minutes: nobody needs them."""
+    return length - length % _MINUTE if length >= _MINUTE else length
 
 
 def _last_change(one: Deployment, began: datetime) -> datetime | None:

@@ -235,7 +235,7 @@ def test_overview_asks_the_same_number_of_queries_for_any_number_of_monitors(
         ops.get("/")
 
         # One of them for who is on call, worked out anew when a calendar changes.
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(13):
             ops.get("/")
 
 

@@ -68,6 +68,6 @@ def test_the_worst_monitor_is_named_with_both_figures(now):
 def test_nobody_can_tell_says_why(now):
     seldom = one((30, 0, 300.0), (2, 0, 300.0))
 
-    assert judge(now=now).text == "No check of it was kept from then."
+    assert judge(now=now).text == "No checks from that time."
     assert judge(seldom, now=now, ahead_s=60).text == "Too early to tell."
     assert judge(seldom, now=now).text == "Too few checks to tell."

@@ -139,7 +139,7 @@ def test_measuring_ends_with_the_next_deployment(now):
 
 def test_incident_says_what_changed_before(backend, now):
     make_deployment(
-        now=now - 6 * MINUTE,
+        now=now - 6 * MINUTE - timedelta(seconds=13),
         service=backend,
         started_at=now - 9 * MINUTE,
         actor="Ana",
