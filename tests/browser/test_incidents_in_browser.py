@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -39,6 +40,7 @@ from tests.factories import (
 )
 from tests.history import make_ledger
 from tests.incidents.making import make_incident, reread
+from tests.telemetry.making import make_deployment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -235,6 +237,26 @@ def test_postmortem_on_paper_is_the_document_alone(phone: Page, incident):
     heading = phone.get_by_role("heading", name="Summary")
     expect(heading).to_be_visible()
     expect(heading).to_have_css("color", "rgb(0, 0, 0)")
+
+
+def test_incident_on_paper_is_what_happened_and_nothing_to_press(phone: Page, incident):
+    make_deployment(
+        now=incident.started_at - timedelta(minutes=6), service=incident.service
+    )
+    phone.goto(f"/incidents/{incident.pk}/")
+    before = phone.get_by_text("Login 1f3c2a9 deployed 6 min before")
+    # What changed before stands above the evidence.
+    assert place_of(before) < place_of(phone.get_by_role("heading", name="Alerts"))
+
+    phone.emulate_media(media="print", color_scheme="dark")
+
+    expect(before).to_be_visible()
+    expect(phone.get_by_text(f"Incident #{incident.pk}, began")).to_be_visible()
+    heading = phone.get_by_role("heading", name="Timeline")
+    expect(heading).to_have_css("color", "rgb(0, 0, 0)")
+    for button in phone.get_by_role("button").all():
+        expect(button).to_be_hidden()
+    expect(phone.get_by_text("Skip to the page")).to_be_hidden()
 
 
 def test_public_reads_what_on_call_wrote(phone: Page, incident):

@@ -170,7 +170,8 @@ def test_telling_stops_no_deployment(portal: dict[str, str]):
 
     start, _deploy, end = github["jobs"]["deploy"]["steps"]
     script = "\n".join(gitlab["deploy"]["before_script"]).replace("--retry 3", "")
-    done = shell(script, **nowhere, CI_COMMIT_SHA=SHA, CI_JOB_ID="1")
+    job = dict.fromkeys(("CI_JOB_ID", "CI_JOB_URL", "GITLAB_USER_LOGIN"), "1")
+    done = shell(script, **nowhere, **job, CI_COMMIT_SHA=SHA)
 
     assert start["continue-on-error"]
     assert end["continue-on-error"]
