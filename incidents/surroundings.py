@@ -37,7 +37,8 @@ class Surrounding:
     permission: str = ""
     # The class of its color: "maintenance", "unknown".
     state: str = "unknown"
-    icon: str = "planned"
+    # Of `incidents.svg`.
+    symbol: str = "planned"
     # What it changed shortly before the beginning, for the top of the page.
     suspicion: str = ""
 

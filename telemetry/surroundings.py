@@ -49,7 +49,7 @@ def deployments(
                 url=reverse("deployments:detail", args=[one.pk]),
                 permission="telemetry.view_deployment",
                 state="maintenance",
-                icon="deployed",
+                symbol="deployed",
                 suspicion=suspicion,
             )
 
