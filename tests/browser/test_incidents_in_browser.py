@@ -236,7 +236,7 @@ def test_postmortem_on_paper_is_the_document_alone(phone: Page, incident):
     expect(phone.get_by_role("link", name="Write")).to_be_hidden()
     heading = phone.get_by_role("heading", name="Summary")
     expect(heading).to_be_visible()
-    expect(heading).to_have_css("color", "rgb(0, 0, 0)")
+    expect(heading).to_have_css("color", "rgb(21, 27, 35)")
 
 
 def test_incident_on_paper_is_what_happened_and_nothing_to_press(phone: Page, incident):
