@@ -18,14 +18,16 @@ from incidents.messages import Reason
 from incidents.mirroring import mirror_all
 from incidents.models import Incident, IncidentEvent
 from incidents.paging import Occasion
+from incidents.reach import Worlds
 from notifications.models import Notification
+from t4g_portal.lib import bulk
 
 logger = logging.getLogger(__name__)
 
 # An incident that fails to advance waits this long, so that it can't hold up the rest.
 _SET_ASIDE = timedelta(minutes=1)
 # So many go on in one transaction, which holds up who wants to acknowledge one of them.
-_TOGETHER = 25
+_TOGETHER = 50
 # A call takes so many; the tick calls again while there are more, for this long.
 _AT_ONCE = 100
 _GO_ON = timedelta(seconds=4)
@@ -56,14 +58,15 @@ def advance_due(*, now: datetime, limit: int = _AT_ONCE) -> int:
     that reach nobody.
     """
     _note_missed(now, limit)
+    worlds = Worlds(at=now)
     due = Incident.objects.open().filter(next_escalation_at__lte=now)
-    count = _each(due.order_by("next_escalation_at"), _advance, now, limit)
-    count += _each(_undelivered(now).order_by("pk"), _page_others, now, limit)
+    count = _each(due.order_by("next_escalation_at"), _advance, worlds, limit)
+    count += _each(_undelivered(now).order_by("pk"), _page_others, worlds, limit)
     alarms.raise_for_empty_steps(now=now)
     return count
 
 
-def _each(incidents: QuerySet[Incident], act: _Act, now: datetime, limit: int) -> int:
+def _each(incidents: QuerySet[Incident], act: _Act, worlds: Worlds, limit: int) -> int:
     """Do one act to each incident that is free and still fits the query.
 
     Several in one transaction; when that fails, each in its own, so that one can't hold
@@ -71,41 +74,43 @@ def _each(incidents: QuerySet[Incident], act: _Act, now: datetime, limit: int) -
     """
     chosen = list(incidents.values_list("pk", flat=True)[:limit])
     return sum(
-        _do_some(incidents, chosen[first : first + _TOGETHER], act, now)
+        _do_some(incidents, chosen[first : first + _TOGETHER], act, worlds)
         for first in range(0, len(chosen), _TOGETHER)
     )
 
 
 def _do_some(
-    incidents: QuerySet[Incident], chosen: list[int], act: _Act, now: datetime
+    incidents: QuerySet[Incident], chosen: list[int], act: _Act, worlds: Worlds
 ) -> int:
     try:
-        return _do(incidents.filter(pk__in=chosen), act, now)
+        return _do(incidents.filter(pk__in=chosen), act, worlds)
     except Exception:
         logger.warning("incidents go on one by one", exc_info=True)
     count = 0
     for pk in chosen:
         try:
-            count += _do(incidents.filter(pk=pk), act, now)
+            # Looked at anew: what was seen for all may be what is wrong.
+            count += _do(incidents.filter(pk=pk), act, Worlds(at=worlds.at))
         except Exception:
             logger.exception("incident %s could not advance", pk)
-            _set_aside(pk, now)
+            _set_aside(pk, worlds.at)
     return count
 
 
-def _do(chosen: QuerySet[Incident], act: _Act, now: datetime) -> int:
+def _do(chosen: QuerySet[Incident], act: _Act, worlds: Worlds) -> int:
+    now = worlds.at
     with transaction.atomic():
         incidents = list(
             chosen.select_related("service").select_for_update(
                 of=("self",), skip_locked=True
             )
         )
-        desk = Desk(at=now, incidents=incidents)
+        desk = Desk(at=now, incidents=incidents, worlds=worlds)
         for incident in incidents:
             act(incident, now, desk)
             paging.schedule(incident=incident, now=now)
-            incident.save()
         desk.clear()
+        bulk.update_all(rows=incidents)
         mirror_all(incidents=incidents, now=now)
     return len(incidents)
 
@@ -186,16 +191,20 @@ def _note_missed(now: datetime, limit: int) -> None:
     missed = Incident.objects.open().filter(
         first_acknowledged_at=None, response_missed_at=None, response_due_at__lte=now
     )
-    for pk in list(missed.order_by("pk").values_list("pk", flat=True)[:limit]):
-        with transaction.atomic():
-            incident = missed.filter(pk=pk).select_for_update(skip_locked=True).first()
-            if incident is None:
-                continue
-            timeline.add(
-                incident=incident,
-                kind=IncidentEvent.Kind.RESPONSE_MISSED,
-                now=now,
-                data={"due_at": incident.response_due_at.isoformat()},
-            )
+    with transaction.atomic():
+        locked = missed.order_by("pk").select_for_update(skip_locked=True)
+        incidents = list(locked[:limit])
+        for incident in incidents:
             incident.response_missed_at = incident.response_due_at
-            incident.save(update_fields=["response_missed_at"])
+        timeline.add_all(
+            lines=[
+                timeline.line(
+                    incident=incident,
+                    kind=IncidentEvent.Kind.RESPONSE_MISSED,
+                    now=now,
+                    data={"due_at": incident.response_due_at.isoformat()},
+                )
+                for incident in incidents
+            ]
+        )
+        bulk.update_all(rows=incidents)

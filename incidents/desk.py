@@ -46,9 +46,17 @@ class Known:
 class Desk:
     """Reads for some locked incidents, and keeps what is to be written about them."""
 
-    def __init__(self, *, at: datetime, incidents: Sequence[Incident]) -> None:
+    def __init__(
+        self,
+        *,
+        at: datetime,
+        incidents: Sequence[Incident],
+        worlds: Worlds | None = None,
+    ) -> None:
+        """`worlds`: those of this moment, for whoever opens one desk after another."""
         self.at = at
-        self.worlds = Worlds(at=at, policies=_readable(incidents))
+        self.worlds = worlds or Worlds(at=at)
+        self.worlds.look(policies=_readable(incidents))
         self._known = _known(incidents)
         self._gathered = gather(incidents=incidents)
         self._drafts: list[Draft] = []
@@ -110,6 +118,8 @@ def _known(incidents: Sequence[Incident]) -> dict[int, Known]:
         .values_list(
             "subject_key", "channel_id", "address_id", "address__contact_id", "method"
         )
+        # A night without an answer leaves hundreds of the same.
+        .distinct()
     )
     found: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
     for subject, *places in rows:

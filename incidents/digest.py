@@ -75,7 +75,7 @@ def _send(
     assert rule.policy is not None  # noqa: S101 the query asks for it
     steps = priorities.steps_of(policy=rule.policy)
     policy = replace(GUIDE[rule.priority], is_digest=False, steps=steps)
-    worlds = Worlds(at=now, policies=[policy])
+    worlds = Worlds(at=now)
     page = decide(policy=policy, steps=range(len(steps)), world=worlds.of(policy))
     drafts = [
         _draft(delivery, worlds, subject, rule.priority, found, since, now)

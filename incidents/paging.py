@@ -24,7 +24,7 @@ from incidents.escalation.policy import Policy
 from incidents.inbound import links
 from incidents.messages import Reason, Story, build, thread_key
 from incidents.models import Incident, IncidentEvent
-from incidents.reach import Worlds
+from incidents.reach import world_of
 from notifications import services as outbox
 from notifications.message import Message
 from notifications.models import Channel, Notification
@@ -188,7 +188,7 @@ def next_page(*, incident: Incident, now: datetime) -> Page | None:
     step = planning.next_step(policy=policy, progress=progress_of(incident))
     if step is None:
         return None
-    world = Worlds(at=now, policies=[policy]).of(policy)
+    world = world_of(policy=policy, at=now)
     return expanding.decide(policy=policy, steps=[step], world=world)
 
 

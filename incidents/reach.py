@@ -33,6 +33,14 @@ class _Wanted:
             and self.teams >= other.teams
         )
 
+    def __or__(self, other: _Wanted) -> _Wanted:
+        return _Wanted(
+            channels=self.channels | other.channels,
+            schedules=self.schedules | other.schedules,
+            contacts=self.contacts | other.contacts,
+            teams=self.teams | other.teams,
+        )
+
 
 def _wanted(policies: Iterable[Policy]) -> _Wanted:
     steps = [step for policy in policies for step in policy.steps]
@@ -47,16 +55,24 @@ def _wanted(policies: Iterable[Policy]) -> _Wanted:
 class Worlds:
     """The worlds of one moment, by priority, looked at once for many incidents."""
 
-    def __init__(self, *, at: datetime, policies: Collection[Policy]) -> None:
-        self._at = at
-        self._seen = _wanted(policies)
+    def __init__(self, *, at: datetime) -> None:
+        self.at = at
+        self._seen = _wanted([])
         self._by_priority: dict[str, World] = {}
-        if policies:
-            priorities = {policy.priority for policy in policies}
-            self._by_priority = _look(self._seen, priorities, at)
-
         self._channels: dict[int, Channel] = {}
         self._addresses: dict[int, Address] = {}
+
+    def look(self, *, policies: Collection[Policy]) -> None:
+        """Look at all that some policies name; some ten queries, none when it is known."""
+        wanted = _wanted(policies)
+        priorities = {policy.priority for policy in policies}
+        if priorities <= self._by_priority.keys() and self._seen.covers(wanted):
+            return
+        wanted |= self._seen
+        priorities |= self._by_priority.keys()
+        self._by_priority = _look(wanted, priorities, self.at)
+        # Only now: a look that failed has seen nothing.
+        self._seen = wanted
 
     def channel(self, pk: int) -> Channel:
         """Return the row of a channel that a delivery goes to."""
@@ -80,20 +96,14 @@ class Worlds:
         return self._by_priority.values()
 
     def of(self, policy: Policy) -> World:
-        """Return the world for a policy; looks again when it names something new."""
-        known = self._by_priority.get(policy.priority)
-        wanted = _wanted([policy])
-        if known is not None and self._seen.covers(wanted):
-            return known
-        looked = _look(wanted, {policy.priority}, self._at)
-        self._seen, self._by_priority = wanted, looked
-        self._channels, self._addresses = {}, {}
-        return looked[policy.priority]
+        """Return the world for a policy."""
+        self.look(policies=[policy])
+        return self._by_priority[policy.priority]
 
 
 def world_of(*, policy: Policy, at: datetime) -> World:
     """Look at who and what a policy can reach at a moment; some ten queries."""
-    return Worlds(at=at, policies=[policy]).of(policy)
+    return Worlds(at=at).of(policy)
 
 
 def _look(

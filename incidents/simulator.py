@@ -13,7 +13,7 @@ from incidents import priorities
 from incidents.escalation.policy import Policy
 from incidents.escalation.simulating import Moment, simulate
 from incidents.models import EscalationPolicy, Service
-from incidents.reach import Worlds
+from incidents.reach import world_of
 
 HORIZON = timedelta(hours=1)
 MAX_HORIZON = timedelta(days=3)
@@ -55,7 +55,7 @@ def run(
         policy=policy,
         at=at,
         until=at + horizon,
-        look=lambda moment: Worlds(at=moment, policies=[policy]).of(policy),
+        look=lambda moment: world_of(policy=policy, at=moment),
         limit=MAX_PAGES,
     )
     found = tuple(moments)

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from incidents.models import Incident, IncidentEvent
 from incidents.people import Actor
+from t4g_portal.lib import bulk
 from t4g_portal.lib.history import acts
 from t4g_portal.lib.priority import Priority
 from t4g_portal.lib.retelling import retold
@@ -58,8 +59,7 @@ def add(
 
 def add_all(*, lines: Sequence[IncidentEvent]) -> None:
     """Append lines that were made by `line`, in their order."""
-    if lines:
-        IncidentEvent.objects.bulk_create(lines)
+    bulk.insert_all(rows=lines)
 
 
 def line(

@@ -24,6 +24,7 @@ from notifications.models import Address, Attempt, Channel, Notification, Provid
 from notifications.providers import nobody_carries, test_subject, usable
 from notifications.transports import registry
 from notifications.wakeup import wake_up_on_commit
+from t4g_portal.lib import bulk
 from t4g_portal.lib.secrets import has_secret
 
 # Temporary failures are retried for this long.
@@ -151,7 +152,7 @@ def enqueue_all(*, drafts: Sequence[Draft], now: datetime) -> None:
         )
         for draft in drafts
     ]
-    Notification.objects.bulk_create(rows, ignore_conflicts=True)
+    bulk.insert_all(rows=rows)
     if any(row.next_attempt_at <= now for row in rows):
         wake_up_on_commit()
 

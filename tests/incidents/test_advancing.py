@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from incidents import services
 from incidents.advancing import advance_due
-from incidents.escalation import planning
+from incidents.escalation import Policy, Step, planning
 from incidents.models import EscalationPolicy, EscalationStep, Incident, PriorityRule
+from incidents.reach import Worlds
 from notifications.models import Notification
-from tests.factories import make_channel, make_priority_rules, make_user, only_step
+from tests.factories import (
+    make_channel,
+    make_contact,
+    make_priority_rules,
+    make_service,
+    make_user,
+    only_step,
+)
 from tests.incidents.making import (
     break_outbox,
     deliver,
@@ -212,3 +223,40 @@ def test_page_that_the_provider_lost_goes_elsewhere(now):
     deliver(now=now + timedelta(seconds=6))
     advance_due(now=now + timedelta(seconds=10))
     assert len(pages_of(incident)) == 2
+
+
+def test_tick_costs_the_same_statements_for_many_incidents(now):
+    make_priority_rules(make_channel(), make_channel())
+    service = make_service()
+
+    def cost(minutes):
+        with CaptureQueriesContext(connection) as queries:
+            advance_due(now=now + minutes * MINUTE)
+        return len(queries)
+
+    make_incident(now=now, service=service)
+    deliver(now=now)
+    # The first of these ticks also records that the deadline passed.
+    few = cost(5), cost(10)
+    for number in range(30):
+        make_incident(now=now + 10 * MINUTE, service=service, grouping_key=str(number))
+    deliver(now=now + 10 * MINUTE)
+    many = cost(15), cost(20)
+
+    assert few == many
+    assert many[1] <= 30
+    assert Incident.objects.filter(response_missed_at=None).count() == 0
+    assert {reread(row).escalation_count for row in Incident.objects.all()} == {3, 5}
+
+
+def test_what_could_not_be_looked_at_is_looked_at_again(now):
+    """One unreadable priority must not leave the next policy in an empty world."""
+    channel = make_channel()
+    step = Step(channel_ids=(channel.pk,), contact_ids=(make_contact().pk,))
+    policy = Policy("p0", response_s=300, steps=(step,))
+    worlds = Worlds(at=now)
+
+    with pytest.raises(KeyError):
+        worlds.look(policies=[policy, replace(policy, priority="p9")])
+
+    assert channel.pk in worlds.of(policy).channels
