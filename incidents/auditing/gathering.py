@@ -104,6 +104,15 @@ def of_incident(*, incident: Incident, now: datetime) -> Kind | None:
     return judge_incident(facts=_facts(incident, now, _with_rows([incident])), now=now)
 
 
+def is_unreadable(*, incident: Incident, now: datetime) -> bool:
+    """Whether what an incident keeps of its policy or its climb is damaged."""
+    try:
+        _facts(incident, now, set())
+    except Exception:  # noqa: BLE001 whatever it is, the engine would fail there too
+        return True
+    return False
+
+
 def _held_alerts(now: datetime) -> Iterator[Found]:
     """Yield one for all that should have been raised when its deploy window ended."""
     past = now - LATE_AFTER
@@ -118,12 +127,10 @@ def _incidents(now: datetime) -> Iterator[Found]:
     rows = list(Incident.objects.open().select_related("service").order_by("pk"))
     with_rows = _with_rows(rows)
     for incident in rows:
-        try:
-            facts = _facts(incident, now, with_rows)
-        except Exception:  # noqa: BLE001 one that can't be read is itself a finding
+        if is_unreadable(incident=incident, now=now):
             yield Found(Kind.UNREADABLE, incident_id=incident.pk)
             continue
-        kind = judge_incident(facts=facts, now=now)
+        kind = judge_incident(facts=_facts(incident, now, with_rows), now=now)
         if kind is not None:
             yield Found(kind, incident_id=incident.pk)
 

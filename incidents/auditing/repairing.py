@@ -13,13 +13,15 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Least
 
-from incidents import paging
+from incidents import escalation, paging, priorities
 from incidents.advancing import advance_due
 from incidents.auditing import gathering
 from incidents.auditing.gathering import Found
 from incidents.auditing.judging import LONGEST_LEASE, Kind
 from incidents.deploy_windows import advance_windows
+from incidents.messages import Reason
 from incidents.models import AuditFinding, Incident
+from incidents.paging import Occasion
 from notifications.fallthrough import bring_forward
 from notifications.models import Notification
 from notifications.wakeup import wake_up_on_commit
@@ -100,6 +102,8 @@ def _wake_delivery(found: Found, now: datetime) -> None:
 
 def _next_way(found: Found, now: datetime) -> None:
     """Take the person's next way now; when there is none, page by other ways."""
+    # The incident first, as whoever acknowledges takes them.
+    incident = _lock(found)
     row = Notification.objects.select_for_update(of=("self",)).get(
         pk=found.notification_id or 0
     )
@@ -118,11 +122,6 @@ def _next_way(found: Found, now: datetime) -> None:
         return
     if bring_forward(route_key=row.route_key, now=now) is not None:
         return
-    incident = (
-        Incident.objects.select_related("service")
-        .select_for_update(of=("self",))
-        .get(pk=found.incident_id or 0)
-    )
     is_told_since = Notification.objects.filter(
         subject_key=row.subject_key,
         purpose=paging.PAGE,
@@ -134,21 +133,41 @@ def _next_way(found: Found, now: datetime) -> None:
         incident.save()
 
 
+def _give_policy(found: Found, now: datetime) -> None:
+    """Let what can't be read begin anew, with the policy that its priority has today."""
+    incident = _lock(found)
+    if not gathering.is_unreadable(incident=incident, now=now):
+        return
+    policy = priorities.policy_for(service=incident.service, priority=incident.priority)
+    incident.policy = escalation.snapshot(policy)
+    incident.escalation_began_at, incident.escalation_runs = now, []
+    is_asleep = incident.snoozed_until is not None and incident.snoozed_until > now
+    if incident.status == Incident.Status.TRIGGERED and not is_asleep:
+        paging.begin(incident=incident, occasion=Occasion(Reason.RETRIED), now=now)
+    paging.schedule(incident=incident, now=now)
+    incident.save()
+
+
 def _locked(found: Found, now: datetime) -> Incident | None:
     """Lock the incident; None when it is right by now."""
-    incident = (
+    incident = _lock(found)
+    kind = gathering.of_incident(incident=incident, now=now)
+    return incident if kind == found.kind else None
+
+
+def _lock(found: Found) -> Incident:
+    return (
         Incident.objects.select_related("service")
         .select_for_update(of=("self",))
         .get(pk=found.incident_id or 0)
     )
-    kind = gathering.of_incident(incident=incident, now=now)
-    return incident if kind == found.kind else None
 
 
 _REPAIRS: Mapping[Kind, Callable[[Found, datetime], None]] = {
     Kind.NO_NEXT_STEP: _schedule,
     Kind.LATE_STEP: _schedule,
     Kind.NO_MESSAGE: _page_again,
+    Kind.UNREADABLE: _give_policy,
     Kind.STUCK: _release,
     Kind.NOT_LEAVING: _wake_delivery,
     Kind.NO_RECEIPT: _next_way,

@@ -33,7 +33,13 @@ from tests.factories import (
     make_service,
     make_user,
 )
-from tests.incidents.making import deliver, make_incident, outbox, reread
+from tests.incidents.making import (
+    deliver,
+    make_incident,
+    outbox,
+    pages_of,
+    reread,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -226,8 +232,40 @@ def test_incident_that_cannot_be_read_holds_up_no_other(now, outside):
 
     assert sorted(kinds_found()) == ["no_next_step", "unreadable"]
     assert reread(other).next_escalation_at is not None
-    assert done.left_count == 1
-    assert outside.asked == []
+    assert done.left_count == 0
+    assert outside.asked == ["/ping/secret"]
+
+
+@pytest.mark.parametrize(
+    "damage", [{"policy": {}}, {"policy": {"steps": 7}}, {"escalation_runs": ["x"]}]
+)
+def test_incident_that_cannot_be_read_begins_anew_with_the_policy_of_today(now, damage):
+    broken = paged_incident(now=now)
+    break_incident(broken, **damage, escalation_began_at=now)
+
+    done = audit(now=now + MINUTE)
+
+    assert done.left_count == 0
+    assert kinds_found() == ["unreadable"]
+    assert len(pages_of(broken, "queued")) == 1
+    assert reread(broken).next_escalation_at == now + 6 * MINUTE
+
+
+def test_incident_that_cannot_be_read_and_that_somebody_has_is_not_paged(now):
+    broken = paged_incident(now=now)
+    services.acknowledge(incident_id=broken.pk, user=make_user(), via="web", now=now)
+    break_incident(broken, policy={})
+
+    audit(now=now + MINUTE)
+
+    assert pages_of(broken, "queued") == []
+    services.resolve_incident(
+        incident_id=broken.pk,
+        user=make_user(),
+        via="web",
+        now=now + MINUTE,
+        even_if_firing=True,
+    )
 
 
 # --- What is wrong with messages ------------------------------------------------------------
