@@ -18,6 +18,7 @@ from tests.incidents.making import (
     make_alert,
     make_incident,
     outbox,
+    pages_of,
     reread,
 )
 
@@ -85,6 +86,25 @@ def test_after_the_end_of_the_other_the_group_has_its_own_incident_again(now, us
     assert later.incident.pk not in {source.pk, target.pk}
     # What a person merged was no end by itself: it does not flap.
     assert not later.incident.is_flapping
+
+
+def test_merge_made_by_mistake_is_parted_by_resolving_the_other_with_its_alerts(
+    now, user
+):
+    at_source = make_service()
+    source, target = merged(user, now, service=at_source)
+
+    services.resolve_incident(
+        incident_id=target.pk, even_if_firing=True, **acting(user, now)
+    )
+    parted = [
+        make_alert(now=now + MINUTE, dedup_key=key, service=service).incident
+        for key, service in (("source", at_source), ("target", target.service))
+    ]
+
+    assert len({source.pk, target.pk, *(row.pk for row in parted)}) == 4
+    assert [row.service for row in parted] == [at_source, target.service]
+    assert all(pages_of(row, "queued") for row in parted)
 
 
 def test_other_incident_ends_with_the_last_alert_of_both(now, user):
