@@ -217,7 +217,7 @@ def test_p0_calls_who_is_on_call_and_somebody_else_after_ten_minutes():
     assert [one.name for one in first.contacts.all()] == ["Astreinte DevOps"]
     assert [one.slug for one in second.schedules.all()] == ["on-call-second"]
     assert (first.after_s, first.repeat_s) == (0, 300)
-    assert (second.after_s, second.repeat_s) == (600, 0)
+    assert (second.after_s, second.repeat_s) == (600, 300)
 
 
 def test_mail_is_on_and_slack_waits_for_its_url():
