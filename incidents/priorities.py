@@ -136,6 +136,7 @@ def change(
     else:
         incident.response_due_at = policy.response_due(since=incident.opened_at)
         paging.lower_to(incident=incident, policy=policy, now=now)
+        _keep_hold(incident=incident, now=now)
     paging.schedule(incident=incident, now=now)
 
 
@@ -189,6 +190,15 @@ def _raise(*, incident: Incident, policy: Policy, old: str, now: datetime) -> No
     )
     if incident.status == Incident.Status.ACKNOWLEDGED:
         holding.vouch(incident=incident, now=now)
+
+
+def _keep_hold(*, incident: Incident, now: datetime) -> None:
+    """Let an acknowledgement end as the new policy says, never later than before."""
+    if incident.status == Incident.Status.ACKNOWLEDGED:
+        before = incident.ack_expires_at
+        holding.vouch(incident=incident, now=now)
+        if before is not None and incident.ack_expires_at is not None:
+            incident.ack_expires_at = min(before, incident.ack_expires_at)
 
 
 def _was_as_urgent(incident: Incident, now: datetime) -> bool:

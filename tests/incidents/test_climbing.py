@@ -422,6 +422,28 @@ def test_whoever_says_that_they_still_work_on_it_keeps_it(now, expiring):
     assert advance_due(now=now + 50 * MINUTE) == 1
 
 
+@pytest.mark.parametrize(
+    ("expires_s", "minutes"),
+    [(0, None), (600, 11), (7200, 30)],
+    ids=["never", "sooner", "no later"],
+)
+def test_acknowledgement_of_what_is_lowered_ends_as_the_new_policy_says(
+    now, expiring, expires_s, minutes
+):
+    step = {"channels": [make_channel(name="Support")]}
+    follow(step, priority="p1", ack_expires_s=expires_s)
+    incident = make_incident(now=now)
+    services.acknowledge(incident_id=incident.pk, **acting(now))
+
+    services.change_priority(
+        incident_id=incident.pk, priority="p1", **acting(now + MINUTE)
+    )
+
+    ends_at = None if minutes is None else now + minutes * MINUTE
+    assert reread(incident).ack_expires_at == ends_at
+    assert reread(incident).next_escalation_at == ends_at
+
+
 def test_asking_for_the_next_step_pages_it_now_and_later_ones_keep_their_distance(now):
     people = [make_person(name) for name in ("Ana", "Ben", "Eve")]
     follow(
