@@ -32,7 +32,7 @@ def _guide(db: None) -> None:
         ("frontend", "Frontend", "https://vercel.com/support"),
         ("backend", "Backend", "https://help.railway.app"),
         ("api", "API", "https://vercel.com/support"),
-        ("database", "Database", ""),
+        ("database", "Database", "https://help.railway.app"),
         ("login", "Login", "https://www.linkedin.com/help"),
         ("portal", "Portal", ""),
     ],
