@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ MINUTE = timedelta(minutes=1)
 _steps = st.lists(
     st.fixed_dictionaries(
         {
-            "after_s": st.sampled_from((0, 120, 300, 600)),
+            "after_s": st.sampled_from((0, 0, 120, 300, 600)),
             "repeat_s": st.sampled_from((0, 60, 180, 300)),
             "repeat_limit": st.sampled_from((0, 0, 1, 3)),
             "channels": st.sets(st.integers(0, 3), max_size=2),
@@ -34,32 +35,64 @@ _steps = st.lists(
     ),
     max_size=4,
 )
+# Some of them are outwaited: what ends by itself must end aloud.
 _acts = st.lists(
     st.sampled_from(
         (
-            "tick",
-            "tick",
-            "tick",
-            "deliver",
-            "refuse",
-            "acknowledge",
-            "unacknowledge",
-            "snooze",
-            "escalate",
-            "raise",
-            "lower",
-            "recover",
-            "fail",
+            ("tick",),
+            ("wait",),
+            ("deliver",),
+            ("refuse",),
+            ("acknowledge",),
+            ("acknowledge", "wait"),
+            ("acknowledge", "unacknowledge"),
+            ("unacknowledge",),
+            ("snooze",),
+            ("snooze", "wait"),
+            ("escalate",),
+            ("raise",),
+            ("lower",),
+            ("recover",),
+            ("recover", "fail"),
+            ("fail",),
         )
     ),
-    max_size=16,
-)
+    max_size=10,
+).map(lambda acts: list(chain.from_iterable(acts)))
+
+
+# Why a page leaves in its turn, and not because another one came to nothing.
+_IN_TURN = {"opened", "reminded", "returned", "woken", "expired", "retried"}
+
+
+def _due(step: dict[str, Any], since: timedelta) -> bool:
+    """Whether a step's run falls on a minute, counted from the beginning of the climb."""
+    waited = since - timedelta(seconds=step["after_s"])
+    if waited <= timedelta() or not step["repeat_s"]:
+        return waited == timedelta()
+    number, rest = divmod(waited, timedelta(seconds=step["repeat_s"]))
+    return not rest and (not step["repeat_limit"] or number <= step["repeat_limit"])
 
 
 class Portal:
-    """One incident's story, minute by minute."""
+    """One incident's story, minute by minute.
+
+    Beside it runs a plain account of what the policies say: when the climb began, and so
+    which steps must have been taken at this minute. It is silent (None) after acts that
+    shift the clock, until the next climb begins.
+    """
 
     def __init__(self, policies: list[Any], usable: set[int], expires: int) -> None:
+        self.steps = {
+            priority: sorted(steps, key=lambda step: step["after_s"])
+            for priority, steps in zip(("p0", "p1"), policies, strict=True)
+        }
+        self.is_anybody_usable = any(
+            step["channels"] & usable for steps in policies for step in steps
+        )
+        self.expires, self.is_refused = expires, False
+        self.began: datetime | None = None
+        self.heard = 0
         channels = [make_channel(is_enabled=n in usable) for n in range(4)]
         for priority, steps in zip(("p0", "p1"), policies, strict=True):
             rows = [
@@ -73,6 +106,7 @@ class Portal:
             )
         self.user, self.service, self.now = make_user(), make_service(), START
         self.incident = self.fire("p0").incident
+        self.climb()
 
     def fire(self, priority: str) -> Any:
         return intake.trigger(
@@ -85,6 +119,12 @@ class Portal:
         )
 
     def do(self, act: str) -> None:
+        before = reread(self.incident)
+        if self.act(act):
+            self.follow(act, before)
+
+    def act(self, act: str) -> bool:
+        """Do it; return whether the incident's state allowed it."""
         values: dict[str, Any] = {
             "incident_id": self.incident.pk,
             "user": self.user,
@@ -96,6 +136,7 @@ class Portal:
                 case "deliver":
                     deliver(now=self.now)
                 case "refuse":
+                    self.is_refused = True
                     refuse(now=self.now)
                 case "acknowledge":
                     services.acknowledge(**values)
@@ -112,11 +153,72 @@ class Portal:
                 case "fail":
                     self.incident = self.fire("p0").incident
         except services.UnableToAct:
+            return False
+        return True
+
+    def follow(self, act: str, before: Incident) -> None:
+        """Keep the account of what an act sets off."""
+        incident = reread(self.incident)
+        if incident.pk != before.pk or act == "unacknowledge":
+            self.climb()
+        elif act == "escalate":
+            self.began = None
+            assert "escalated" in self.told() or incident.is_untold
+        elif (incident.status, incident.priority) != (before.status, before.priority):
+            self.began = None
+        if act == "snooze":
+            self.began = None
+        if incident.status == Incident.Status.ACKNOWLEDGED:
+            assert (incident.ack_expires_at is not None) == bool(self.expires)
+
+    def climb(self) -> None:
+        """A climb begins at this moment."""
+        self.began = self.now
+        self.check_steps()
+
+    def check_steps(self) -> None:
+        """What was told since the last look is what the policy says for this minute."""
+        incident, told = reread(self.incident), self.told()
+        steps = self.steps[incident.priority]
+        if incident.is_untold:
+            assert self.is_refused or not self.is_anybody_usable
+            self.began = None
+        if self.began is None or not steps:
             return
+        expected = {
+            place + 1
+            for place, step in enumerate(steps)
+            if _due(step, self.now - self.began)
+        }
+        in_turn = [steps for reason, steps in told.items() if reason in _IN_TURN]
+        assert set().union(*in_turn) == expected
+
+    def told(self) -> dict[str, set[int]]:
+        """The steps that the timeline says were told since the last look, by reason."""
+        lines = IncidentEvent.objects.filter(
+            incident=self.incident,
+            kind__in=["notified", "escalated"],
+            pk__gt=self.heard,
+        ).order_by("pk")
+        found: dict[str, set[int]] = {}
+        for line in lines:
+            self.heard = line.pk
+            if "steps" in line.data:
+                found.setdefault(line.data["reason"], set()).update(line.data["steps"])
+                # A line without a message would be a lie.
+                assert self.pages(queued_at=line.at).exists()
+        return found
 
     def tick(self) -> None:
         """Two engines in a row: what the first has done, the second finds done."""
+        before_tick = reread(self.incident)
+        is_over = before_tick.snoozed_until or before_tick.ack_expires_at
+        is_asleep = is_over is not None and is_over > self.now
         advance_due(now=self.now)
+        if before_tick.is_open and is_over is not None and not is_asleep:
+            self.climb()
+        elif before_tick.status == Incident.Status.TRIGGERED and not is_asleep:
+            self.check_steps()
         before = self.pages().count()
         advance_due(now=self.now)
         assert self.pages().count() == before
@@ -181,7 +283,9 @@ def test_no_page_is_lost_none_follows_an_acknowledgement_and_none_is_doubled(
         for act in acts:
             portal.do(act)
             portal.check()
-            portal.now += MINUTE
-            portal.tick()
-            portal.check(is_ticked=True)
+            # Until a snooze and an acknowledgement have ended.
+            for _ in range(5 if act == "wait" else 1):
+                portal.now += MINUTE
+                portal.tick()
+                portal.check(is_ticked=True)
         transaction.set_rollback(True)
