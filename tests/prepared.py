@@ -56,6 +56,9 @@ def migrated_template(connection: BaseDatabaseWrapper) -> str:
     name = PREFIX + state_of_migrations()
     # Beside all databases; what it locks is free again when it is closed.
     with connection._nodb_cursor() as cursor:
+        # Who migrates on a busy machine takes longer than a page may wait for a row.
+        cursor.execute("SET lock_timeout = 0")
+        cursor.execute("SET statement_timeout = 0")
         cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
         cursor.execute(
             "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [PREFIX]
