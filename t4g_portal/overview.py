@@ -10,7 +10,8 @@ from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
 from incidents.models import AuditFinding, Incident, Service
-from incidents.oncall.duty import Duty, remembered_duty
+from incidents.oncall.duty import Duty
+from incidents.oncall.duty import duty as duty_of
 from monitors.models import LocationState
 from monitors.queries.glances import Glance, all_glances
 from monitors.queries.services import ServiceHealth, service_health
@@ -105,7 +106,7 @@ def overview(*, now: datetime) -> Overview:
         look_count=len(look),
         monitor_count=len(monitors),
         own_health=_own_health(late, now),
-        duty=remembered_duty(now=now),
+        duty=duty_of(now=now),
         deployments=latest(now=now),
     )
 

@@ -71,15 +71,25 @@ def next_shift(plan: Plan, at: datetime) -> Shift | None:
 
     Turns in a row count as one shift; time in which nobody has it is passed over.
     """
-    (now,) = shifts(plan, at, at + INSTANT)
-    # Long enough for most turns; the rest costs a second look.
-    for days in (16, HORIZON.days):
+    return now_and_next(plan, at)[1]
+
+
+def now_and_next(plan: Plan, at: datetime) -> tuple[Shift, Shift | None]:
+    """Return who is on call from `at` on, turns in a row as one, and the `next_shift`.
+
+    What has no end within 400 days is cut there.
+    """
+    # Long enough for most turns; the rest costs another look.
+    for days in (16, 70, HORIZON.days):
         reach = at + timedelta(days=days)
-        for shift in joined(shifts(plan, at, reach)):
-            is_other = shift.contact_id not in {None, now.contact_id}
-            if shift.start > at and is_other and (shift.end < reach or days > 16):
-                return shift
-    return None
+        current, *later = joined(shifts(plan, at, reach))
+        others = (
+            one for one in later if one.contact_id not in {None, current.contact_id}
+        )
+        following = next(others, None)
+        if following is not None and following.end < reach:
+            break
+    return current, following
 
 
 def joined(found: Iterable[Shift]) -> tuple[Shift, ...]:

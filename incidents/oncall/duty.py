@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.core.cache import cache
-from django.db.models import Count, Max
-from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from incidents.models import Schedule, ScheduleState
+from incidents.models import Schedule
 from incidents.oncall import calendar, outlook, who
 from incidents.oncall.board import Turn
 from incidents.oncall.outlook import AHEAD, FlawKind
@@ -19,7 +17,6 @@ from incidents.oncall.plan import Plan
 from incidents.oncall.turns import turn_of
 
 _TROUBLES_SHOWN = 5
-_REMEMBERED_S = 60
 # Longer than a turn of anybody: who is on call until then is so for good.
 _LOOKED_AHEAD = timedelta(days=120)
 
@@ -148,25 +145,6 @@ def duty(*, now: datetime, me: int | None = None) -> Duty:
     return Duty(lines=lines, troubles=sorted(troubles, key=lambda one: one.turn.start))
 
 
-def remembered_duty(*, now: datetime) -> Duty:
-    """Return `duty` at the price of 1 query, for pages that everybody has open.
-
-    Every act on a calendar and every tick settles its past, so what was worked out holds
-    until that moves on, or until the first turn ends.
-    """
-    settled = ScheduleState.objects.aggregate(
-        until=Max("recorded_until"), count=Count("pk")
-    )
-    until: datetime | None = settled["until"]
-    moved = until.timestamp() if until else 0
-    key = f"on-call:duty:{moved}:{settled['count']}:{get_language()}"
-    kept: Duty | None = cache.get(key)
-    if kept is None or any(line.current.end <= now for line in kept.lines):
-        kept = duty(now=now)
-        cache.set(key, kept, _REMEMBERED_S)
-    return kept
-
-
 def has_people(plan: Plan) -> bool:
     """Whether anything puts anybody on call."""
     return bool(plan.covers or plan.imported) or any(
@@ -175,9 +153,7 @@ def has_people(plan: Plan) -> bool:
 
 
 def _line(plan: Plan, now: datetime, me: int | None) -> Line:
-    horizon = now + _LOOKED_AHEAD
-    current, *_rest = calendar.joined(calendar.shifts(plan, now, horizon))
-    following = calendar.next_shift(plan, now)
+    current, following = calendar.now_and_next(plan, now)
     return Line(
         schedule_id=plan.schedule_id,
         schedule=plan.name,
@@ -187,7 +163,7 @@ def _line(plan: Plan, now: datetime, me: int | None) -> Line:
         else turn_of(plan=plan, shift=following, names=plan.names, me=me),
         has_people=has_people(plan),
         is_continuous=plan.is_continuous,
-        is_for_good=current.end >= horizon,
+        is_for_good=current.end >= now + _LOOKED_AHEAD,
     )
 
 
