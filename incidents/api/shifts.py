@@ -134,11 +134,10 @@ def represent_shifts(
     schedule_id: int, start: datetime, end: datetime
 ) -> dict[str, Any]:
     """Return who is on call for a schedule in a stretch of time."""
-    shifts = who.shifts_of(schedule_ids=[schedule_id], start=start, end=end)
-    plans = who.plan_of([schedule_id], since=start)
-    found = shifts.get(schedule_id, ())
-    names = who.names_of(shifts=found, plans=plans.values())
-    return {"items": [_shift(shift, names) for shift in found]}
+    found = who.stretches_of(schedule_ids=[schedule_id], start=start, end=end)
+    stretch = found[schedule_id]
+    names = who.names_of(shifts=stretch.shifts, plans=[stretch.plan])
+    return {"items": [_shift(shift, names) for shift in stretch.shifts]}
 
 
 def represent_flaws(schedule_id: int, now: datetime) -> dict[str, Any]:

@@ -11,16 +11,33 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from icalendar import Calendar, Event, Timezone, TimezoneStandard
-
 # What a feed shows, beside the week that it is rounded to.
 PAST = timedelta(days=60)
 AHEAD = timedelta(days=120)
 # How long a cancelled shift is still said to be cancelled, and a past one remembered.
 REMEMBERED = timedelta(days=30)
-REFRESH = timedelta(hours=1)
 CONTENT_TYPE = "text/calendar; charset=utf-8"
 _PRODUCT = "-//Token4Good//Operations portal//EN"
+_REFRESH = "PT1H"
+# Octets of a line, without its end.
+_LINE = 75
+# What separates values (RFC 5545, 3.3.11); control characters have no place in a line.
+_ESCAPES: dict[int, str | None] = {
+    **dict.fromkeys((*range(0x20), *range(0x7F, 0xA0))),
+    **{ord(one): f"\\{one}" for one in "\\;,"},
+    **{ord(one): "\\n" for one in "\n\x85\u2028\u2029"},
+}
+# A calendar must hold something (RFC 5545, 3.4); a zone is seen by nobody.
+_SOMETHING = (
+    "BEGIN:VTIMEZONE",
+    "TZID:Etc/UTC",
+    "BEGIN:STANDARD",
+    "DTSTART:19700101T000000",
+    "TZOFFSETFROM:+0000",
+    "TZOFFSETTO:+0000",
+    "END:STANDARD",
+    "END:VTIMEZONE",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,24 +141,26 @@ def worth_keeping(row: Published, *, now: datetime) -> bool:
 def as_ical(
     *, entries: Sequence[Entry], name: str, description: str, host: str, url: str
 ) -> bytes:
-    """Write a feed. `host`: where the UIDs are at home; `url`: the page for people."""
-    calendar = Calendar()
-    calendar.add("prodid", _PRODUCT)
-    calendar.add("version", "2.0")
-    calendar.add("calscale", "GREGORIAN")
-    for key in ("name", "x-wr-calname"):
-        calendar.add(key, name)
-    for key in ("description", "x-wr-caldesc"):
-        calendar.add(key, description)
-    calendar.add("refresh-interval", REFRESH, parameters={"value": "DURATION"})
-    calendar.add("x-published-ttl", "PT1H")
+    """Write a feed. `host`: where the UIDs are at home; `url`: the page for people.
+
+    Line by line: a general writer of iCalendar took 3 ms for each of hundreds of shifts.
+    """
+    lines = [
+        "BEGIN:VCALENDAR",
+        f"PRODID:{_PRODUCT}",
+        "VERSION:2.0",
+        "CALSCALE:GREGORIAN",
+        *(f"{key}:{_text(name)}" for key in ("NAME", "X-WR-CALNAME")),
+        *(f"{key}:{_text(description)}" for key in ("DESCRIPTION", "X-WR-CALDESC")),
+        f"REFRESH-INTERVAL;VALUE=DURATION:{_REFRESH}",
+        f"X-PUBLISHED-TTL:{_REFRESH}",
+    ]
     for entry in entries:
-        calendar.add_component(_event(entry, host, url))
+        lines += _event(entry, host, url)
     if not entries:
-        calendar.add_component(_something())
-    # In the order in which they were added, and not by the alphabet.
-    written: bytes = calendar.to_ical(sorted=False)
-    return written
+        lines += _SOMETHING
+    lines.append("END:VCALENDAR")
+    return "".join(f"{_folded(line)}\r\n" for line in lines).encode()
 
 
 def _pairs(
@@ -220,35 +239,47 @@ def _utc(place: Planned) -> Planned:
     )
 
 
-def _event(entry: Entry, host: str, url: str) -> Event:
+def _event(entry: Entry, host: str, url: str) -> list[str]:
     shift = entry.shift
-    event = Event()
-    event.add("uid", f"{shift.uid}@{host}")
-    event.add("dtstamp", _second(shift.modified_at))
-    event.add("last-modified", _second(shift.modified_at))
-    event.add("sequence", shift.sequence)
-    event.add("dtstart", _second(shift.start))
-    event.add("dtend", _second(shift.end))
-    event.add("summary", entry.summary)
-    if entry.description:
-        event.add("description", entry.description)
-    event.add("url", url)
-    event.add("status", "CANCELLED" if shift.cancelled_at else "CONFIRMED")
-    # Somebody on call can still be invited to meetings.
-    event.add("transp", "TRANSPARENT")
-    return event
+    told = _moment(shift.modified_at)
+    described = [f"DESCRIPTION:{_text(entry.description)}"] if entry.description else []
+    return [
+        "BEGIN:VEVENT",
+        f"UID:{shift.uid}@{host}",
+        f"DTSTAMP:{told}",
+        f"LAST-MODIFIED:{told}",
+        f"SEQUENCE:{shift.sequence}",
+        f"DTSTART:{_moment(shift.start)}",
+        f"DTEND:{_moment(shift.end)}",
+        f"SUMMARY:{_text(entry.summary)}",
+        *described,
+        f"URL:{url}",
+        f"STATUS:{'CANCELLED' if shift.cancelled_at else 'CONFIRMED'}",
+        # Somebody on call can still be invited to meetings.
+        "TRANSP:TRANSPARENT",
+        "END:VEVENT",
+    ]
 
 
-def _second(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(microsecond=0)
+def _moment(moment: datetime) -> str:
+    """Write a moment in UTC, so that no reader needs our zones (RFC 5545, 3.3.5)."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def _something() -> Timezone:
-    """A calendar must hold something (RFC 5545, 3.4); a zone is seen by nobody."""
-    zone, standard = Timezone(), TimezoneStandard()
-    zone.add("tzid", "Etc/UTC")
-    standard.add("dtstart", datetime(1970, 1, 1))  # noqa: DTZ001 local by the standard
-    standard.add("tzoffsetfrom", timedelta())
-    standard.add("tzoffsetto", timedelta())
-    zone.add_component(standard)
-    return zone
+def _text(value: str) -> str:
+    return value.translate(_ESCAPES)
+
+
+def _folded(line: str) -> str:
+    """Break a line into such of 75 octets at most, between characters (RFC 5545, 3.1)."""
+    if len(line) <= _LINE and line.isascii():
+        return line
+    parts, size = [""], 0
+    for one in line:
+        size += len(one.encode())
+        if size > _LINE:
+            # The blank in front counts.
+            parts.append("")
+            size = 1 + len(one.encode())
+        parts[-1] += one
+    return "\r\n ".join(parts)

@@ -135,12 +135,11 @@ def _forget(uids: Collection[str]) -> None:
 def _world(schedule_ids: Collection[int], now: datetime) -> _World:
     """Ask the engine's own door; turns of one person in a row are one shift."""
     start, end = feeds.window(now)
-    found = who.shifts_of(schedule_ids=schedule_ids, start=start, end=end)
-    plans = who.plan_of(schedule_ids, since=start)
+    found = who.stretches_of(schedule_ids=schedule_ids, start=start, end=end)
     joined = [
         (pk, shift)
-        for pk, shifts in found.items()
-        for shift in calendar.joined(shifts)
+        for pk, stretch in found.items()
+        for shift in calendar.joined(stretch.shifts)
         if shift.contact_id is not None
     ]
     planned = [_planned(pk, shift) for pk, shift in joined]
@@ -150,9 +149,10 @@ def _world(schedule_ids: Collection[int], now: datetime) -> _World:
             (place.key, place.end): shift.why
             for place, (_pk, shift) in zip(planned, joined, strict=True)
         },
-        schedules={pk: plan.name for pk, plan in plans.items()},
+        schedules={pk: stretch.plan.name for pk, stretch in found.items()},
         people=who.names_of(
-            shifts=(shift for _pk, shift in joined), plans=plans.values()
+            shifts=(shift for _pk, shift in joined),
+            plans=(stretch.plan for stretch in found.values()),
         ),
     )
 

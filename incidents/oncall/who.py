@@ -43,6 +43,14 @@ _EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 _UNRECORDED = Why(WhyKind.UNRECORDED)
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A plan, and who is on call by it and by the history for a time, without a hole."""
+
+    plan: Plan
+    shifts: tuple[Shift, ...]
+
+
 def plan_of(
     schedule_ids: Collection[int], *, since: datetime | None = None
 ) -> dict[int, Plan]:
@@ -88,11 +96,20 @@ def shifts_of(
 
     Without a hole: time with nobody is a shift of nobody.
     """
+    found = stretches_of(schedule_ids=schedule_ids, start=start, end=end)
+    return {pk: stretch.shifts for pk, stretch in found.items()}
+
+
+def stretches_of(
+    *, schedule_ids: Collection[int], start: datetime, end: datetime
+) -> dict[int, Stretch]:
+    """Return `shifts_of`, and `plan_of` since the start, read once; in ≤ 6 queries."""
     loaded = _load(schedule_ids, start)
     past = {pk for pk, one in loaded.items() if start < one.settled}
     records = _records(past, start, end) if past else {}
     return {
-        pk: _whole(one, records.get(pk, ()), start, end) for pk, one in loaded.items()
+        pk: Stretch(one.plan, _whole(one, records.get(pk, ()), start, end))
+        for pk, one in loaded.items()
     }
 
 

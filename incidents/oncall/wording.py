@@ -16,32 +16,29 @@ from t4g_portal.lib.wording import minute_span
 
 def why(reason: Why, *, names: Mapping[int, str]) -> str:
     """Say why somebody, or nobody, is on call: "Weekends", "Override for Ana: dentist"."""
-    instead = names.get(reason.instead_of or 0, "")
-    sentences = {
-        WhyKind.LAYER: reason.label,
-        WhyKind.ABSENCE: _("%(rotation)s, instead of %(name)s who is absent")
-        % {"rotation": reason.label, "name": instead},
-        WhyKind.OVERRIDE: _with_reason(
-            _("Override for %(name)s") % {"name": instead}
-            if instead
-            else _("Override"),
-            reason.label,
-        ),
-        WhyKind.TAKEN: _with_reason(
-            _("Taken from %(name)s") % {"name": instead} if instead else _("Taken"),
-            reason.label,
-        ),
-        WhyKind.SWAP: _with_reason(
-            _("Swapped with %(name)s") % {"name": instead} if instead else _("Swapped"),
-            reason.label,
-        ),
-        WhyKind.IMPORTED: _("Imported calendar: %(event)s") % {"event": reason.label}
-        if reason.label
-        else _("Imported calendar"),
-        WhyKind.GAP: _("Nobody is planned"),
-        WhyKind.UNRECORDED: _("Not recorded"),
-    }
-    return sentences[reason.kind]
+    words = {"rotation": reason.label, "event": reason.label}
+    words["name"] = names.get(reason.instead_of or 0, "")
+    match reason.kind:
+        case WhyKind.LAYER:
+            return reason.label
+        case WhyKind.ABSENCE:
+            return _("%(rotation)s, instead of %(name)s who is absent") % words
+        case WhyKind.IMPORTED if reason.label:
+            return _("Imported calendar: %(event)s") % words
+        case WhyKind.IMPORTED:
+            return _("Imported calendar")
+        case WhyKind.GAP:
+            return _("Nobody is planned")
+        case WhyKind.UNRECORDED:
+            return _("Not recorded")
+        case WhyKind.OVERRIDE:
+            said = _("Override for %(name)s") if words["name"] else _("Override")
+        case WhyKind.TAKEN:
+            said = _("Taken from %(name)s") if words["name"] else _("Taken")
+        case WhyKind.SWAP:
+            said = _("Swapped with %(name)s") if words["name"] else _("Swapped")
+    said %= words
+    return f"{said}: {reason.label}" if reason.label else said
 
 
 def flaw(
@@ -73,7 +70,3 @@ def gap(found: Gap, *, zone: ZoneInfo, now: datetime) -> str:
         "schedule": found.schedule_name,
         "when": when,
     }
-
-
-def _with_reason(words: str, reason: str) -> str:
-    return f"{words}: {reason}" if reason else words

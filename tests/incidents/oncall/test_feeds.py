@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -188,6 +189,26 @@ def test_lines_end_as_the_standard_says_and_are_folded():
     assert b"REFRESH-INTERVAL;VALUE=DURATION:PT1H\r\n" in body
     assert b"X-PUBLISHED-TTL:PT1H\r\n" in body
     assert b"TZID" not in body
+
+
+@given(summary=st.text(max_size=200), description=st.text(max_size=200))
+def test_any_words_come_back_as_they_were(summary: str, description: str):
+    [shift] = publish([], planned(1, 2))
+
+    body = written(shift, summary=summary, description=description)
+
+    # In octets, and no line begins in the middle of a character.
+    assert all(len(line) <= 75 and line.decode() for line in body[:-2].split(b"\r\n"))
+    [event] = Calendar.from_ical(body).walk("VEVENT")
+    assert str(event["SUMMARY"]) == in_one_line(summary)
+    assert str(event.get("DESCRIPTION", "")) == in_one_line(description)
+
+
+def in_one_line(text: str) -> str:
+    """Control characters have no place in a calendar, line ends are all the same."""
+    for end in ("\x85", "\u2028", "\u2029"):
+        text = text.replace(end, "\n")
+    return "".join(c for c in text if c == "\n" or unicodedata.category(c) != "Cc")
 
 
 def test_feed_without_shifts_is_still_a_calendar():

@@ -203,7 +203,7 @@ def test_page_asks_the_same_number_of_queries_for_any_number_of_schedules(
             recording.record(schedule_ids=[schedule.pk], now=NOW)
         reader.get("/on-call/")
 
-        with django_assert_num_queries(26):
+        with django_assert_num_queries(21):
             reader.get("/on-call/")
         with django_assert_num_queries(11):
             reader.get("/on-call/?live")

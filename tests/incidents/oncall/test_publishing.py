@@ -197,7 +197,7 @@ def test_fetching_a_feed_writes_nothing(schedule, ada, django_assert_max_num_que
     for _ in range(4):
         make_schedule(ada)
 
-    with django_assert_max_num_queries(17) as queries:
+    with django_assert_max_num_queries(12) as queries:
         Client().get(f"/feeds/on-call/{feed.token}.ics")
 
     verbs = {query["sql"].split()[0] for query in queries.captured_queries}
