@@ -11,6 +11,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from incidents.api.gaps import MAY_LEAVE_GAP, may_leave_gap
 from incidents.api.incidents import sent_as
 from incidents.models import Absence, Override, Schedule, SwapRequest
 from incidents.oncall import services, swapping
@@ -76,6 +77,7 @@ class OverrideResource(Resource):
         "create": Access("on_call:write", "incidents.add_override"),
         "destroy": Access("on_call:write", "incidents.delete_override"),
     }
+    parameters: ClassVar = {"destroy": ("may_leave_gap",)}
 
     def get_queryset(self) -> QuerySet[Override]:
         return Override.objects.all()
@@ -103,9 +105,12 @@ class OverrideResource(Resource):
         )
         return self.created(row.pk)
 
+    @extend_schema(parameters=[MAY_LEAVE_GAP])
     def destroy(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
         """Take an override back. One that goes on ends now; the past stays."""
-        services.cancel_override(override_id=id, now=timezone.now())
+        services.cancel_override(
+            override_id=id, now=timezone.now(), may_leave_gap=may_leave_gap(request)
+        )
         return HttpResponse(status=204)
 
 
@@ -132,6 +137,7 @@ class AbsenceResource(Resource):
         "create": Access("on_call:write", "incidents.add_absence"),
         "destroy": Access("on_call:write", "incidents.delete_absence"),
     }
+    parameters: ClassVar = {"create": ("may_leave_gap",)}
 
     def get_queryset(self) -> QuerySet[Absence]:
         return Absence.objects.all()
@@ -144,6 +150,7 @@ class AbsenceResource(Resource):
         """Read an absence."""
         return super().retrieve(request, id)
 
+    @extend_schema(parameters=[MAY_LEAVE_GAP])
     @idempotent
     def create(self, request: Request) -> HttpResponse:
         """Plan an absence."""
@@ -153,6 +160,7 @@ class AbsenceResource(Resource):
             starts_at=values["starts_at"],
             ends_at=values["ends_at"],
             reason=values.get("reason", ""),
+            may_leave_gap=may_leave_gap(request),
             now=timezone.now(),
         )
         return self.created(row.pk)

@@ -15,6 +15,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from incidents.api.gaps import MAY_LEAVE_GAP, may_leave_gap
 from incidents.api.incidents import sent_as
 from incidents.api.shifts import (
     FlawsSerializer,
@@ -96,7 +97,10 @@ class ScheduleResource(Resource):
     orderings: ClassVar = {"name": "name", "id": "pk"}
     conflicts = (UnableToChangeCalendar,)
     is_versioned = True
-    parameters: ClassVar = {"shifts": ("start", "end")}
+    parameters: ClassVar = {
+        "shifts": ("start", "end"),
+        "partial_update": ("may_leave_gap",),
+    }
     access: ClassVar = {
         "list": READ,
         "retrieve": READ,
@@ -125,6 +129,7 @@ class ScheduleResource(Resource):
         row = editing.create_schedule(values=self.sent(), now=timezone.now())
         return self.created(row.pk)
 
+    @extend_schema(parameters=[MAY_LEAVE_GAP])
     def partial_update(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
         """Change a schedule: what the body names."""
         editing.change_schedule(
@@ -132,6 +137,7 @@ class ScheduleResource(Resource):
             values=self.sent_for(self.one(id)),
             now=timezone.now(),
             expected=self.expected(),
+            may_leave_gap=may_leave_gap(request),
         )
         return self.answer(self.one(id))
 
@@ -232,7 +238,12 @@ class RotationResource(Resource):
     serializer_class = RotationSerializer
     filterset_class = RotationFilters
     orderings: ClassVar = {"id": "pk", "name": "name"}
+    conflicts = (UnableToChangeCalendar,)
     is_versioned = True
+    parameters: ClassVar = {
+        "partial_update": ("may_leave_gap",),
+        "destroy": ("may_leave_gap",),
+    }
     access: ClassVar = {
         "list": Access("on_call:read", "incidents.view_rotation"),
         "retrieve": Access("on_call:read", "incidents.view_rotation"),
@@ -265,6 +276,7 @@ class RotationResource(Resource):
         )
         return self.created(row.pk)
 
+    @extend_schema(parameters=[MAY_LEAVE_GAP])
     def partial_update(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
         """Change a rotation: what the body names. Participants are replaced."""
         values = self.sent_for(self.one(id))
@@ -275,13 +287,18 @@ class RotationResource(Resource):
             contact_ids=contact_ids,
             now=timezone.now(),
             expected=self.expected(),
+            may_leave_gap=may_leave_gap(request),
         )
         return self.answer(self.one(id))
 
+    @extend_schema(parameters=[MAY_LEAVE_GAP])
     def destroy(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
         """Delete a rotation."""
         editing.delete_rotation(
-            rotation_id=id, now=timezone.now(), expected=self.expected()
+            rotation_id=id,
+            now=timezone.now(),
+            expected=self.expected(),
+            may_leave_gap=may_leave_gap(request),
         )
         return HttpResponse(status=204)
 

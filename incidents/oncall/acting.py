@@ -1,8 +1,8 @@
-"""What every change of an on-call calendar begins with: lock, settle the past, check."""
+"""What every change of an on-call calendar goes through: lock, settle the past, check."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -12,16 +12,63 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from incidents.models import Absence, Schedule
-from incidents.oncall import recording
+from incidents.oncall import outlook, recording, who, wording
+from incidents.oncall.outlook import Gap
+from incidents.oncall.plan import Plan
 from notifications.models import Contact
 from t4g_portal.lib.wording import minute_span
 
 # Longer, and it belongs into a rotation.
 MAX_LENGTH = timedelta(days=366)
+# How far ahead an edit is looked at, and how many gaps are named.
+AHEAD = timedelta(days=62)
+_NAMED = 10
 
 
 class UnableToChangeCalendar(Exception):
     """The calendar does not allow it; the text says why and what to do."""
+
+
+class LeavesGap(UnableToChangeCalendar):
+    """Somebody would be missing after the edit, and nobody said that it is meant."""
+
+    def __init__(self, sentences: list[str]) -> None:
+        super().__init__(" ".join(sentences))
+        self.sentences = sentences
+
+
+@contextmanager
+def covered(
+    schedule_ids: Collection[int], now: datetime, *, may_leave_gap: bool
+) -> Iterator[None]:
+    """Let an edit of schedules be made; their past is settled before.
+
+    It is taken back, with LeavesGap, when time that had somebody has nobody after it.
+    """
+    with transaction.atomic():
+        recording.record(schedule_ids=schedule_ids, now=now)
+        if may_leave_gap:
+            yield
+            return
+        before = who.plan_of(schedule_ids, since=now)
+        yield
+        sentences = gap_sentences(before, who.plan_of(list(before), since=now), now)
+        if sentences:
+            raise LeavesGap(sentences)
+
+
+def gap_sentences(
+    before: Mapping[int, Plan], after: Mapping[int, Plan], now: datetime
+) -> list[str]:
+    """Say when somebody is on call by the plans `before`, and nobody `after`."""
+    gaps: tuple[Gap, ...] = outlook.newly_open(before, after, now, now + AHEAD)
+    said = [
+        wording.gap(one, zone=before[one.schedule_id].zone, now=now)
+        for one in gaps[:_NAMED]
+    ]
+    if len(gaps) > _NAMED:
+        said.append(_("And %(count)d more.") % {"count": len(gaps) - _NAMED})
+    return said
 
 
 @contextmanager

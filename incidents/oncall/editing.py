@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from incidents.models import Participant, Rotation, Schedule
 from incidents.oncall import recording
+from incidents.oncall.acting import covered
 from incidents.oncall.validation import (
     rotation_faults,
     schedule_faults,
@@ -31,13 +32,21 @@ def create_schedule(*, values: Values, now: datetime) -> Schedule:
 
 
 def change_schedule(
-    *, schedule_id: int, values: Values, now: datetime, expected: str | None = None
+    *,
+    schedule_id: int,
+    values: Values,
+    now: datetime,
+    expected: str | None = None,
+    may_leave_gap: bool = False,
 ) -> Schedule:
-    """Change a schedule; raises UnableToSave, ChangedMeanwhile, Schedule.DoesNotExist."""
+    """Change a schedule.
+
+    Raises UnableToSave, ChangedMeanwhile, LeavesGap, Schedule.DoesNotExist.
+    """
     with locked(_schedules(), pk=schedule_id, expected=expected) as row:
         editing.refuse(schedule_faults({**editing.present(row), **values}))
-        recording.record(schedule_ids=[row.pk], now=now)
-        editing.assign(row, values)
+        with covered([row.pk], now, may_leave_gap=may_leave_gap):
+            editing.assign(row, values)
     return row
 
 
@@ -76,10 +85,11 @@ def change_rotation(
     contact_ids: Sequence[int] | None,
     now: datetime,
     expected: str | None = None,
+    may_leave_gap: bool = False,
 ) -> Rotation:
     """Change what `values` name, and replace the seats unless None.
 
-    Raises UnableToSave, ChangedMeanwhile, Rotation.DoesNotExist.
+    Raises UnableToSave, ChangedMeanwhile, LeavesGap, Rotation.DoesNotExist.
     """
     with locked(Rotation.objects.all(), pk=rotation_id, expected=expected) as row:
         if values.get("schedule", row.schedule) != row.schedule:
@@ -92,21 +102,27 @@ def change_rotation(
                 *_name_faults(row, row.schedule, values.get("name", row.name)),
             ]
         )
-        recording.record(schedule_ids=[row.schedule_id], now=now)
-        editing.assign(row, values)
-        if contact_ids is not None and list(contact_ids) != row.contact_ids:
-            for seat in row.participants.all():
-                seat.delete()
-            _seat(row, contact_ids)
+        with covered([row.schedule_id], now, may_leave_gap=may_leave_gap):
+            editing.assign(row, values)
+            if contact_ids is not None and list(contact_ids) != row.contact_ids:
+                for seat in row.participants.all():
+                    seat.delete()
+                _seat(row, contact_ids)
     return row
 
 
 def delete_rotation(
-    *, rotation_id: int, now: datetime, expected: str | None = None
+    *,
+    rotation_id: int,
+    now: datetime,
+    expected: str | None = None,
+    may_leave_gap: bool = False,
 ) -> None:
-    """Delete a rotation; raises ChangedMeanwhile, Rotation.DoesNotExist."""
-    with locked(Rotation.objects.all(), pk=rotation_id, expected=expected) as row:
-        recording.record(schedule_ids=[row.schedule_id], now=now)
+    """Delete a rotation; raises ChangedMeanwhile, LeavesGap, Rotation.DoesNotExist."""
+    with (
+        locked(Rotation.objects.all(), pk=rotation_id, expected=expected) as row,
+        covered([row.schedule_id], now, may_leave_gap=may_leave_gap),
+    ):
         row.delete()
 
 

@@ -16,6 +16,7 @@ from incidents.oncall import who
 from incidents.oncall.acting import (
     UnableToChangeCalendar,
     checked_span,
+    covered,
     locked,
     locked_many,
     present,
@@ -117,17 +118,24 @@ def take(
 
 
 def cancel_override(
-    *, override_id: int, now: datetime, contact_id: int | None = None
+    *,
+    override_id: int,
+    now: datetime,
+    contact_id: int | None = None,
+    may_leave_gap: bool = False,
 ) -> None:
     """Take an override back: one that goes on ends now, a later one is deleted.
 
-    `contact_id`: only if it is this person's. Raises UnableToCancel, and
+    `contact_id`: only if it is this person's. Raises UnableToCancel, LeavesGap, and
     Override.DoesNotExist.
     """
     schedule_id = Override.objects.values_list("schedule", flat=True).get(
         pk=override_id
     )
-    with locked(schedule_id, now):
+    with (
+        locked(schedule_id, now),
+        covered([schedule_id], now, may_leave_gap=may_leave_gap),
+    ):
         row = Override.objects.select_for_update().get(pk=override_id)
         if contact_id is not None and row.contact_id != contact_id:
             raise UnableToCancel(_("It is not yours. Ask who made it."))
@@ -149,14 +157,19 @@ def plan_absence(
     ends_at: datetime,
     now: datetime,
     reason: str = "",
+    may_leave_gap: bool = False,
 ) -> Absence:
     """Keep somebody off all calls for a time; the next of each rotation stands in.
 
-    Raises UnableToPlanAbsence, Contact.DoesNotExist. `queries.gaps_if_absent` says before what
-    nobody would do.
+    One that begins with another makes that longer. Raises UnableToPlanAbsence,
+    LeavesGap, Contact.DoesNotExist.
     """
     contact = Contact.objects.get(pk=contact_id)
-    with locked_many(schedules_with(contact_id), now):
+    schedule_ids = schedules_with(contact_id)
+    with (
+        locked_many(schedule_ids, now),
+        covered(schedule_ids, now, may_leave_gap=may_leave_gap),
+    ):
         starts_at = checked_span(
             starts_at=starts_at, ends_at=ends_at, now=now, error=UnableToPlanAbsence
         )
@@ -168,12 +181,12 @@ def plan_absence(
             raise UnableToPlanAbsence(
                 _("%(name)s is absent then already.") % {"name": contact.name}
             )
-        return Absence.objects.create(
-            contact=contact,
-            starts_at=starts_at,
-            ends_at=ends_at,
-            reason=_cut(reason),
-        )
+        twin = next((o for o in others if o.starts_at == starts_at), None)
+        absence = twin or Absence(contact=contact, starts_at=starts_at)
+        absence.ends_at = ends_at
+        absence.reason = _cut(reason) or absence.reason
+        absence.save()
+        return absence
 
 
 def cancel_absence(

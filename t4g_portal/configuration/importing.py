@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from incidents.oncall import recording
+from incidents.models import Schedule
+from incidents.oncall import recording, who
+from incidents.oncall.acting import gap_sentences
 from t4g_portal.configuration import document
 from t4g_portal.configuration.checking import find_problems
 from t4g_portal.configuration.problems import UnableToImport
@@ -35,7 +38,8 @@ def import_configuration(
     it doesn't name to their defaults. Rows that the file doesn't name stay as they
     are, and so do secrets without `secret_env`, whose value `environ` gives.
     A dry run does all of it and takes it back, so it finds every problem. `source`: the
-    file's name, for the history.
+    file's name, for the history. The report warns of time that is left without anybody
+    on call; a dry run does so before it is saved.
     """
     root = document.read(data)
     reading = read_rows(root=root, sections=SECTIONS, environ=environ)
@@ -49,11 +53,16 @@ def import_configuration(
         if problems:
             raise UnableToImport(problems)
         # Who was on call until now stays so, whatever the file says.
-        recording.record_all(now=timezone.now())
+        now = timezone.now()
+        recording.record_all(now=now)
+        ids = list(Schedule.objects.values_list("pk", flat=True))
+        before = who.plan_of(ids, since=now)
         writer = Writer(stock=stock)
         report = writer.write(sections=SECTIONS, rows=reading.rows)
         if writer.problems:
             raise UnableToImport(writer.problems)
+        gaps = gap_sentences(before, who.plan_of(ids, since=now), now)
+        report = replace(report, warnings=tuple(gaps))
         if is_dry_run:
             transaction.set_rollback(True)
     return report

@@ -61,6 +61,8 @@ class Report:
     """What happened to all sections, in their order."""
 
     sections: tuple[SectionReport, ...]
+    # When nobody would be on call although somebody is so far.
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -68,7 +70,7 @@ class Report:
         return not any(section.rows for section in self.sections)
 
     def lines(self) -> Iterator[str]:
-        """Yield the diff: `+` a created row, `~` a changed one with each field."""
+        """Yield the diff: `+` a created row, `~` a changed one with each field, `!` a gap."""
         for section in self.sections:
             sums = section.sums()
             if not sums:
@@ -78,3 +80,5 @@ class Report:
                 yield f"  {'~' if row.changes else '+'} {row.label}"
                 for change in row.changes:
                     yield f"      {change.name}: {change.old} → {change.new}"
+        for warning in self.warnings:
+            yield f"! {warning}"

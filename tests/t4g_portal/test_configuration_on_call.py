@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from incidents.models import Absence, OnCallRecord, Override, Rotation, Schedule
+from notifications.models import Contact
 from t4g_portal.configuration.exporting import export
 from tests.factories import make_contact
 from tests.incidents.oncall.making import make_schedule
@@ -74,6 +75,24 @@ def test_other_order_of_people_is_a_change():
 
     assert any("participants" in line for line in diff(report))
     assert rotation.participants.count() == 1
+
+
+def test_file_that_leaves_a_gap_is_warned_of_before_it_is_written():
+    make_schedule(Contact.objects.get(name="Ana"), name="Backend")
+    ana = """
+    contacts:
+      - {name: Ana, is_enabled: false}
+"""
+
+    trial = take_in(ana, is_dry_run=True)
+
+    [warning] = [line for line in diff(trial) if line.startswith("!")]
+    assert warning.startswith("! Backend, ")
+    assert warning.endswith(": nobody would be on call.")
+    assert Contact.objects.get(name="Ana").is_enabled
+    assert take_in(ana).warnings
+    # What is open already is nothing new.
+    assert not take_in(ana).warnings
 
 
 def test_mistakes_are_named_with_their_line():

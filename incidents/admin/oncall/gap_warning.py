@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -23,22 +20,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from incidents.oncall import outlook, recording, who, wording
-from incidents.oncall.outlook import Gap
+from incidents.oncall import recording, who
+from incidents.oncall.acting import LeavesGap, gap_sentences
 from incidents.oncall.plan import Plan
 from t4g_portal.lib.admin import PortalAdmin
-
-# How far ahead an edit is looked at, and how many gaps are named.
-AHEAD = timedelta(days=62)
-_SHOWN = 10
-
-
-class LeavesGap(Exception):
-    """Somebody would be missing after the edit."""
-
-    def __init__(self, sentences: list[str]) -> None:
-        super().__init__("; ".join(sentences))
-        self.sentences = sentences
 
 
 class GapForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -70,7 +55,7 @@ class GapForm(forms.ModelForm):  # type: ignore[type-arg]
 class Part:
     """What the rows of a table have to do with who is on call.
 
-    `schedules`: those that a row, as it is or would become, has a part in.
+    `schedules`: those that a row has a part in.
     `without`: a plan as it would be if the row were gone.
     """
 
@@ -123,6 +108,9 @@ class GapWarningAdmin(PortalAdmin):
     ) -> None:
         now = timezone.now()
         ids = set(self.part.schedules(obj))
+        if change:
+            # It may be moved from one schedule or person to another.
+            ids |= set(self.part.schedules(self.get_queryset(request).get(pk=obj.pk)))
         recording.record(schedule_ids=ids, now=now)
         request.on_call_before = (now, who.plan_of(ids, since=now))  # type: ignore[attr-defined]
         super().save_model(request, obj, form, change)
@@ -131,24 +119,20 @@ class GapWarningAdmin(PortalAdmin):
         self, request: HttpRequest, form: Any, formsets: Any, change: bool
     ) -> None:
         super().save_related(request, form, formsets, change)
+        if form.cleaned_data.get("leave_gap"):
+            return
         now, before = request.on_call_before  # type: ignore[attr-defined]
         after = who.plan_of(list(before), since=now)
-        gaps = outlook.newly_open(before, after, now, now + AHEAD)
-        if gaps and not form.cleaned_data.get("leave_gap"):
-            zones = {pk: plan.zone for pk, plan in before.items()}
-            raise LeavesGap(_sentences(gaps, zones))
+        sentences = gap_sentences(before, after, now)
+        if sentences:
+            raise LeavesGap(sentences)
 
-    def delete_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        if request.method == "GET" and self.has_delete_permission(request):
-            row = self.get_object(request, unquote(object_id))
-            for sentence in self._sentences_without(row):
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Say when nobody would be on call, on the page that asks about one or many."""
+        if "post" not in request.POST:
+            for sentence in self._sentences_without(list(objs)):
                 messages.warning(request, sentence)
-        return super().delete_view(request, object_id, extra_context)
+        return super().get_deleted_objects(objs, request)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         recording.record(schedule_ids=self.part.schedules(obj), now=timezone.now())
@@ -159,21 +143,13 @@ class GapWarningAdmin(PortalAdmin):
         recording.record(schedule_ids=ids, now=timezone.now())
         super().delete_queryset(request, queryset)
 
-    def _sentences_without(self, row: Any) -> list[str]:
-        """Say when nobody would be on call if a row were gone; nothing is changed."""
+    def _sentences_without(self, rows: Collection[Any]) -> list[str]:
+        """Say when nobody would be on call if rows were gone; nothing is changed."""
         now = timezone.now()
-        before = who.plan_of(self.part.schedules(row), since=now)
-        after = {pk: self.part.without(plan, row) for pk, plan in before.items()}
-        gaps = outlook.newly_open(before, after, now, now + AHEAD)
-        return _sentences(gaps, {pk: plan.zone for pk, plan in before.items()})
-
-
-def _sentences(gaps: Collection[Gap], zones: dict[int, ZoneInfo]) -> list[str]:
-    now = timezone.now()
-    said = [
-        wording.gap(found, zone=zones[found.schedule_id], now=now)
-        for found in list(gaps)[:_SHOWN]
-    ]
-    if len(gaps) > _SHOWN:
-        said.append(_("And %(count)d more.") % {"count": len(gaps) - _SHOWN})
-    return said
+        ids = {pk for row in rows for pk in self.part.schedules(row)}
+        before = who.plan_of(ids, since=now)
+        after = dict(before)
+        for row in rows:
+            for pk in after.keys() & set(self.part.schedules(row)):
+                after[pk] = self.part.without(after[pk], row)
+        return gap_sentences(before, after, now)

@@ -45,6 +45,7 @@ def plan_absence(request: HttpRequest) -> HttpResponse:
             starts_at=form.cleaned_data["starts_at"],
             ends_at=form.cleaned_data["ends_at"],
             reason=form.cleaned_data["reason"],
+            may_leave_gap=form.cleaned_data["may_leave_gaps"],
             now=timezone.now(),
         ),
         gaps=lambda: queries.gaps_if_absent(

@@ -70,15 +70,18 @@ def remove_override(request: HttpRequest, pk: int) -> HttpResponse:
     override = get_object_or_404(Override, pk=pk)
     check_own(request, override.contact_id, "incidents.delete_override")
     now = timezone.now()
+    may_leave_gap = "may_leave_gaps" in request.POST
     gaps = queries.gaps_if_cancelled(override_id=pk, now=now)
-    if gaps and "may_leave_gaps" not in request.POST:
+    if gaps and not may_leave_gap:
         context = {"gaps": gaps, "override": override, "now": now}
         return dialog_or_page(
             request, "oncall/remove.html", context, _("Remove the override")
         )
     return tell(
         request,
-        lambda: services.cancel_override(override_id=pk, now=now),
+        lambda: services.cancel_override(
+            override_id=pk, now=now, may_leave_gap=may_leave_gap
+        ),
         _("Removed. The rotations decide again."),
     )
 

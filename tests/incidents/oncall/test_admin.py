@@ -174,6 +174,46 @@ def test_deleting_says_what_it_leaves_open(client, people):
     assert not Override.objects.exists()
 
 
+def test_deleting_many_says_what_it_leaves_open(client, people):
+    schedule = make_schedule()
+    rows = [
+        make_override(schedule, person, timezone.now(), 5, reason="both")
+        for person in people
+    ]
+    url = reverse("admin:incidents_override_changelist")
+    form = {"action": "delete_selected", "_selected_action": [row.pk for row in rows]}
+
+    # One alone would leave the other.
+    one = client.post(url, form | {"_selected_action": [rows[0].pk]})
+    both = client.post(url, form)
+
+    assert "nobody would be on call" not in one.content.decode()
+    assert "nobody would be on call" in both.content.decode()
+    assert Override.objects.count() == 2
+
+
+def test_override_moved_to_another_schedule_warns_of_the_one_it_leaves(client, people):
+    here, there = make_schedule(name="Here"), make_schedule(name="There")
+    row = make_override(here, people[0], timezone.now(), 5)
+    url = reverse("admin:incidents_override_change", args=[row.pk])
+    form = {
+        "schedule": there.pk,
+        "contact": people[0].pk,
+        "starts_at_0": row.starts_at.strftime("%Y-%m-%d"),
+        "starts_at_1": row.starts_at.strftime("%H:%M:%S"),
+        "ends_at_0": row.ends_at.strftime("%Y-%m-%d"),
+        "ends_at_1": row.ends_at.strftime("%H:%M:%S"),
+    }
+
+    with timezone.override("UTC"):
+        answer = client.post(url, form)
+
+    assert answer.status_code == 200
+    assert "nobody would be on call" in answer.content.decode()
+    row.refresh_from_db()
+    assert row.schedule == here
+
+
 def test_person_with_a_seat_is_not_deleted_and_the_page_says_why(client, people):
     make_schedule(people[0])
     url = reverse("admin:notifications_contact_delete", args=[people[0].pk])

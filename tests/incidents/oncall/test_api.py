@@ -68,7 +68,8 @@ def test_schedule_and_rotation_are_made_changed_and_deleted(api, people):
     assert changed.json()["participants"] == [ana.pk]
     assert changed.json()["only_weekdays"] == ["mon"]
 
-    assert api.delete(f"rotations/{found['id']}/").status_code == 204
+    gone = api.delete(f"rotations/{found['id']}/?may_leave_gap=true")
+    assert gone.status_code == 204
     assert api.delete(f"schedules/{made['id']}/").status_code == 204
     assert not Schedule.objects.exists()
 
@@ -158,6 +159,30 @@ def test_warnings_say_what_is_wrong(api, people):
 
     assert {one["kind"] for one in items} == {"gap"}
     assert "nobody is on call" in items[0]["text"]
+
+
+def test_edit_that_leaves_a_gap_is_refused_until_it_is_meant(api, people):
+    ana, _bo = people
+    schedule = make_schedule(ana, name="Backend")
+    rotation = f"rotations/{schedule.rotations.get().pk}/"
+    hours = {"only_from": "09:00", "only_until": "18:00"}
+
+    for refused in (
+        api.patch(rotation, hours),
+        api.patch(rotation, {"participants": []}),
+        api.delete(rotation),
+        api.post("absences/", {"contact": ana.pk, **span(5)}),
+    ):
+        assert refused.status_code == 409, refused.content
+        assert "nobody would be on call" in refused.json()["detail"]
+    assert schedule.rotations.get().only_from is None
+    assert schedule.rotations.get().contact_ids == [ana.pk]
+    assert not Absence.objects.exists()
+
+    assert api.patch(f"{rotation}?may_leave_gap=perhaps", hours).status_code == 400
+    assert api.patch(f"{rotation}?may_leave_gap=true", hours).status_code == 200
+    # What was open already is nothing new.
+    assert api.patch(rotation, {"name": "Days"}).status_code == 200
 
 
 def test_overrides_and_absences_pass_the_services(api, people):

@@ -9,6 +9,7 @@ import pytest
 
 from incidents.models import Absence, OnCallRecord, Override
 from incidents.oncall import queries, services, who
+from incidents.oncall.acting import LeavesGap
 from tests.factories import make_contact
 from tests.incidents.oncall.making import (
     MONDAY,
@@ -167,6 +168,41 @@ def test_cancelling_the_only_one_says_that_it_leaves_a_gap(people):
     [gap] = queries.gaps_if_cancelled(override_id=row.pk, now=MONDAY + HOUR)
 
     assert (gap.start, gap.end) == (MONDAY + HOUR, MONDAY + 4 * HOUR)
+
+
+def test_act_that_leaves_a_gap_is_taken_back_unless_it_is_meant(people):
+    ana = people[0]
+    covered = make_schedule()
+    row = make_override(covered, ana, MONDAY, 4)
+    make_schedule(ana, name="Only Ana")
+    away: dict[str, Any] = {
+        "contact_id": ana.pk,
+        "starts_at": MONDAY + 5 * HOUR,
+        "ends_at": MONDAY + 6 * HOUR,
+        "now": MONDAY,
+    }
+
+    with pytest.raises(LeavesGap, match="nobody would be on call"):
+        services.cancel_override(override_id=row.pk, now=MONDAY)
+    with pytest.raises(LeavesGap, match="Only Ana, 14:00 – 15:00"):
+        services.plan_absence(**away)
+    assert Override.objects.filter(pk=row.pk).exists()
+    assert not Absence.objects.exists()
+
+    services.cancel_override(override_id=row.pk, now=MONDAY, may_leave_gap=True)
+    services.plan_absence(**away, may_leave_gap=True)
+    assert not Override.objects.exists()
+    assert Absence.objects.exists()
+
+
+def test_absence_of_the_same_beginning_grows(schedule, people):
+    span: dict[str, Any] = {"contact_id": people[0].pk, "starts_at": MONDAY + HOUR}
+    services.plan_absence(**span, ends_at=MONDAY + 2 * HOUR, now=MONDAY, reason="flu")
+
+    services.plan_absence(**span, ends_at=MONDAY + 9 * HOUR, now=MONDAY)
+
+    row = Absence.objects.get()
+    assert (row.ends_at, row.reason) == (MONDAY + 9 * HOUR, "flu")
 
 
 def test_shorter_override_of_one_s_own_leaves_the_rest_of_the_longer(schedule, people):
