@@ -14,6 +14,9 @@ from icalendar import Calendar, Event
 from incidents.oncall import wall
 
 MAX_EVENTS = 5_000
+# Each is walked through from its beginning; these take seconds at the worst.
+MAX_REPEATING = 200
+_EARLIEST = 2000
 # Nobody hands over more often than daily in a calendar; a rule by the minute is a bomb.
 _TIMES_OF_DAY = ("BYHOUR", "BYMINUTE", "BYSECOND")
 _FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
@@ -66,19 +69,45 @@ def read_events(
 
 
 def _check(calendar: Any) -> None:
+    """Refuse what would take minutes and gigabytes to expand, before it is expanded."""
     events = calendar.walk("VEVENT")
-    if len(events) > MAX_EVENTS:
+    dates = sum(len(listed.dts) for one in events for listed in _all(one, "RDATE"))
+    if len(events) + dates > MAX_EVENTS:
         raise _too_many()
-    for event in events:
-        rules = event.get("RRULE", [])
-        for rule in rules if isinstance(rules, list) else [rules]:
-            named = {str(name).upper() for name in rule.get("FREQ", [])}
-            # FREQ=DAILY with all hours, minutes and seconds is 86,400 a day.
-            is_often = any(len(rule.get(part, [])) > 1 for part in _TIMES_OF_DAY)
-            if is_often or not named <= _FREQUENCIES:
-                raise UnableToReadCalendar(
-                    _("An event repeats more often than daily. Take it out.")
-                )
+    repeating = [event for event in events if _all(event, "RRULE")]
+    if len(repeating) > MAX_REPEATING:
+        raise UnableToReadCalendar(
+            _(
+                "The calendar has more than %(count)d repeating events. Export only this"
+                " schedule."
+            )
+            % {"count": MAX_REPEATING}
+        )
+    for event in repeating:
+        if event.start.year < _EARLIEST:
+            raise UnableToReadCalendar(
+                _("An event repeats since before %(year)d. Begin it later.")
+                % {"year": _EARLIEST}
+            )
+        for rule in _all(event, "RRULE"):
+            _check_rule(rule)
+
+
+def _check_rule(rule: Any) -> None:
+    named = {str(name).upper() for name in rule.get("FREQ", [])}
+    # FREQ=DAILY with all hours, minutes and seconds is 86,400 a day.
+    is_often = any(len(rule.get(part, [])) > 1 for part in _TIMES_OF_DAY)
+    # A rule that goes on by nothing never ends.
+    steps = rule.get("INTERVAL", [])
+    if is_often or not named <= _FREQUENCIES or any(int(step) < 1 for step in steps):
+        raise UnableToReadCalendar(
+            _("An event repeats more often than daily. Take it out.")
+        )
+
+
+def _all(event: Any, name: str) -> list[Any]:
+    found = event.get(name, [])
+    return found if isinstance(found, list) else [found]
 
 
 def _holds(event: Event) -> bool:
@@ -104,10 +133,9 @@ def _instant(value: date | datetime, zone: ZoneInfo, *, is_end: bool) -> datetim
 
 
 def _emails(event: Event) -> tuple[str, ...]:
-    named = event.get("ATTENDEE", [])
     found = {
         str(one).lower().removeprefix("mailto:").strip()
-        for one in (named if isinstance(named, list) else [named])
+        for one in _all(event, "ATTENDEE")
     }
     return tuple(sorted(one for one in found if "@" in one))
 

@@ -1,7 +1,8 @@
 """Brings other calendars in, and keeps the last good copy of each.
 
-An error page, an empty answer or a broken file changes nothing. A calendar that loses
-more than half of its coming shifts waits for somebody to say that it is meant.
+An error page, an empty answer or a broken file changes nothing. A calendar that has
+nobody any more for more than half of its coming shifts waits for somebody to say that it
+is meant; one that leaves a gap is taken, and somebody is told at once.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import unicodedata
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -20,7 +23,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from incidents.models import ImportedShift, Schedule, ScheduleState
-from incidents.oncall import recording
+from incidents.oncall import recording, who
+from incidents.oncall.acting import gap_sentences
+from incidents.oncall.hours import merge
 from incidents.oncall.ical import ForeignEvent, UnableToReadCalendar, read_events
 from incidents.oncall.telling import Letter, send
 from notifications.message import Fact, Message
@@ -37,8 +42,6 @@ MAX_REDIRECTS = 3
 # One tick fetches for so long; the rest comes first at the next.
 BUDGET_S = 180.0
 _PAST, _FUTURE = timedelta(days=1), timedelta(days=400)
-# Fewer can't halve by accident.
-_ENOUGH_TO_JUDGE = 2
 # Somebody is told after so many failures in a row.
 _TELL_AFTER = 4
 
@@ -101,6 +104,7 @@ def import_one(*, schedule_id: int, now: datetime, is_meant: bool = False) -> No
 
 
 def _fetch(url: str) -> bytes:
+    until = monotonic() + TIMEOUT_S
     for _hop in range(MAX_REDIRECTS + 1):
         problem = url_problem(url) if url else _("There is no address to import from.")
         if problem:
@@ -113,7 +117,7 @@ def _fetch(url: str) -> bytes:
                 ) as response,
             ):
                 if response.next_request is None:
-                    return _body(response)
+                    return _body(response, until)
                 url = str(response.next_request.url)
         except BlockedAddress as error:
             raise UnableToImport(
@@ -135,7 +139,7 @@ def _fetch(url: str) -> bytes:
     raise UnableToImport(_("The address leads on and on. Enter where it ends."))
 
 
-def _body(response: httpx.Response) -> bytes:
+def _body(response: httpx.Response, until: float) -> bytes:
     if response.status_code != 200:
         raise UnableToImport(
             _("The answer is HTTP %(status)d instead of a calendar.")
@@ -144,6 +148,9 @@ def _body(response: httpx.Response) -> bytes:
     content = b""
     for chunk in response.iter_bytes():
         content += chunk
+        if monotonic() > until:
+            # Whoever sends a byte now and then never runs into the client's timeout.
+            raise httpx.ReadTimeout("too slow", request=response.request)
         if len(content) > MAX_BYTES:
             raise UnableToImport(_("The calendar is larger than 2 MiB."))
     return content
@@ -152,10 +159,11 @@ def _body(response: httpx.Response) -> bytes:
 def _people() -> dict[str, int]:
     """Return contacts by every name and e-mail address that can mean them."""
     people: dict[str, int] = {}
-    for value, pk in Address.objects.filter(kind="email").values_list(
-        "value", "contact"
-    ):
-        people[value.lower()] = pk
+    emails = Address.objects.filter(kind="email").order_by("pk")
+    # Whoever has proved an address goes before who only says that it is theirs.
+    for rows in (emails.verified(), emails):
+        for value, pk in rows.values_list("value", "contact"):
+            people.setdefault(value.lower(), pk)
     for name, username, pk in Contact.objects.values_list(
         "name", "user__username", "pk"
     ):
@@ -211,8 +219,14 @@ def _adopt(
 ) -> None:
     digest = hashlib.sha256(repr(sorted(map(repr, shifts))).encode()).hexdigest()
     with transaction.atomic():
+        # The address may have changed while the old one was fetched.
+        if Schedule.objects.select_for_update().get(pk=schedule.pk).ical_url != (
+            schedule.ical_url
+        ):
+            return
         recording.record(schedule_ids=[schedule.pk], now=now)
         state = ScheduleState.objects.select_for_update().get(pk=schedule.pk)
+        before = who.plan_of([schedule.pk], since=now)
         lost = _lost_count(schedule, shifts, now)
         is_held = lost > 0 and not is_meant
         if is_held:
@@ -232,26 +246,43 @@ def _adopt(
                 schedule,
                 now,
                 key=f"import:{schedule.pk}:held:{digest[:16]}",
-                title=_("The imported calendar of %(schedule)s loses its shifts"),
-                text=_(
-                    "It lost %(count)d coming shifts, more than half. The last copy stays"
-                    " in use until somebody adopts the new one in the admin."
-                )
-                % {"count": lost},
+                words=lambda: (
+                    _("The imported calendar of %(schedule)s loses its shifts"),
+                    _(
+                        "It lost %(count)d coming shifts, more than half. The last copy"
+                        " stays in use until somebody adopts the new one in the admin."
+                    )
+                    % {"count": lost},
+                ),
+            )
+        after = who.plan_of([schedule.pk], since=now)
+        if gap_sentences(before, after, now):
+            _tell(
+                schedule,
+                now,
+                key=f"import:{schedule.pk}:gap:{digest[:16]}",
+                words=lambda: (
+                    _("The imported calendar of %(schedule)s leaves a gap"),
+                    "\n".join(gap_sentences(before, after, now)),
+                ),
             )
 
 
 def _lost_count(schedule: Schedule, shifts: Sequence[_Shift], now: datetime) -> int:
-    """Return how many coming shifts would go, when that is more than half; 0 else."""
-    coming = set(
-        ImportedShift.objects.filter(schedule=schedule, ends_at__gt=now).values_list(
-            "contact", "starts_at", "ends_at"
-        )
-    )
-    kept = coming & {(s.contact_id, s.starts_at, s.ends_at) for s in shifts}
-    lost = len(coming) - len(kept)
-    is_drastic = len(coming) >= _ENOUGH_TO_JUDGE and lost * 2 > len(coming)
-    return lost if is_drastic else 0
+    """Return how many coming shifts have nobody now, when that is more than half; 0 else.
+
+    A shift that moved or went to somebody else is not lost.
+    """
+    coming = ImportedShift.objects.filter(schedule=schedule, ends_at__gt=now)
+    spans = list(coming.values_list("starts_at", "ends_at"))
+    held = merge((shift.starts_at, shift.ends_at) for shift in shifts)
+    starts = [start for start, _end in held]
+    lost = 0
+    for start, end in spans:
+        # The last of the others that begins before this one ends.
+        at = bisect_left(starts, end) - 1
+        lost += at < 0 or held[at][1] <= start
+    return lost if lost * 2 > len(spans) else 0
 
 
 def _replace(schedule: Schedule, shifts: Sequence[_Shift]) -> None:
@@ -281,31 +312,36 @@ def _note_failure(schedule: Schedule, why: str, now: datetime) -> None:
                 schedule,
                 now,
                 key=f"import:{schedule.pk}:failed:{since}",
-                title=_("The calendar of %(schedule)s can't be imported"),
-                text=_("The last copy stays in use. %(why)s") % {"why": why},
+                words=lambda: (
+                    _("The calendar of %(schedule)s can't be imported"),
+                    _("The last copy stays in use. %(why)s") % {"why": why},
+                ),
             )
 
 
 def _tell(
-    schedule: Schedule, now: datetime, *, key: str, title: str, text: str
+    schedule: Schedule, now: datetime, *, key: str, words: Callable[[], tuple[str, str]]
 ) -> None:
-    """Write to the one who is told when nobody else is."""
+    """Write to the one who is told when nobody else is; `words`: title and text."""
     contact_id = catch_all_id()
     if contact_id is None:
         return
-    letter = Letter(
-        contact_id=contact_id,
-        key=key,
-        write=lambda: Message(
+
+    def written() -> Message:
+        title, text = words()
+        return Message(
             title=title % {"schedule": schedule.name},
             text=text,
             tone="warning",
             facts=(Fact(label=_("Schedule"), value=schedule.name),),
-            url=(
-                f"{settings.PORTAL_URL}/admin/incidents/schedule/{schedule.pk}/change/"
-            ),
+            url=f"{settings.PORTAL_URL}/admin/incidents/schedule/{schedule.pk}/change/",
             url_label=_("Open the schedule"),
-        ),
+        )
+
+    letter = Letter(
+        contact_id=contact_id,
+        key=key,
+        write=written,
         time_zone=schedule.time_zone,
     )
     send(letters=[letter], subject_key=f"schedule:{schedule.pk}", now=now)

@@ -6,7 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from incidents.oncall.ical import ForeignEvent, UnableToReadCalendar, read_events
+from incidents.oncall.ical import (
+    MAX_EVENTS,
+    MAX_REPEATING,
+    ForeignEvent,
+    UnableToReadCalendar,
+    read_events,
+)
 from tests.incidents.oncall.making import PARIS
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -93,6 +99,31 @@ def test_folded_lines_attendees_and_cancelled_events():
         (
             calendar("UID:1\nDTSTART:20000101T000000Z\nRRULE:FREQ=SECONDLY\nSUMMARY:A"),
             "more often than daily",
+        ),
+        # Such a rule goes on for ever without moving.
+        (
+            calendar("UID:1\nDTSTART:20260301T000000Z\nRRULE:FREQ=DAILY;INTERVAL=0"),
+            "more often than daily",
+        ),
+        (
+            calendar("UID:1\nDTSTART:00010101T000000Z\nRRULE:FREQ=DAILY"),
+            "before 2000",
+        ),
+        (
+            calendar(
+                *(
+                    f"UID:{n}\nDTSTART:20260301T000000Z\nRRULE:FREQ=DAILY"
+                    for n in range(MAX_REPEATING + 1)
+                )
+            ),
+            "200 repeating events",
+        ),
+        (
+            calendar(
+                "UID:1\nDTSTART:20260301T000000Z\nRDATE:"
+                + ",".join(["20260302T000000Z"] * MAX_EVENTS)
+            ),
+            "5000 events",
         ),
     ],
 )

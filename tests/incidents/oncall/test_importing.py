@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from django.utils import translation
+from django.utils.translation import gettext
 
 from incidents.models import ImportedShift, Schedule, ScheduleState
 from incidents.oncall import importing, who
-from notifications.models import Notification
-from tests.factories import make_contact
+from notifications.models import Address, Notification
+from tests.factories import make_address, make_contact
 from tests.incidents.oncall.making import make_schedule, reachable
 from tests.incidents.oncall.test_ical import calendar
 
@@ -26,11 +29,13 @@ class Feed:
     def __init__(self) -> None:
         self.status, self.content, self.location = 200, b"", ""
         self.url = ""
+        # Whether it sends byte by byte.
+        self.drips = False
 
 
 @pytest.fixture
 def feed(settings) -> Iterator[Feed]:
-    answer = Feed()
+    answer, gone = Feed(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -40,7 +45,13 @@ def feed(settings) -> Iterator[Feed]:
                 self.send_header("Location", answer.location)
             self.send_header("Content-Length", str(len(answer.content)))
             self.end_headers()
-            self.wfile.write(answer.content)
+            if not answer.drips:
+                self.wfile.write(answer.content)
+                return
+            with suppress(ConnectionError):
+                for byte in answer.content:
+                    self.wfile.write(bytes([byte]))
+                    gone.wait(0.02)
 
         def log_message(self, *args: object) -> None:
             pass
@@ -51,6 +62,7 @@ def feed(settings) -> Iterator[Feed]:
     settings.EGRESS_ALLOWED_NETWORKS = ["127.0.0.1/32"]
     answer.url = f"http://127.0.0.1:{server.server_port}/secret.ics"
     yield answer
+    gone.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -151,6 +163,83 @@ def test_empty_but_valid_calendar_waits_too_and_half_is_taken(schedule, feed):
     feed.content = days(10, 11)
     assert fetch(schedule).held_lost_count == 0
     assert ImportedShift.objects.count() == 2
+
+
+def test_only_shift_that_goes_without_anything_else_waits_too(schedule, feed):
+    feed.content = days(10)
+    fetch(schedule)
+    feed.content = calendar()
+
+    assert fetch(schedule).held_lost_count == 1
+    assert ImportedShift.objects.count() == 1
+
+
+def test_shifts_that_change_hands_or_move_by_an_hour_are_not_lost(schedule, feed):
+    bo = make_contact(name="Bo")
+    feed.content = days(10, 11, 12, 13)
+    fetch(schedule)
+    feed.content = days(10, 11, 12, 13, name="Bo").replace(b"T09", b"T10")
+
+    assert fetch(schedule).held_lost_count == 0
+    assert {row.contact_id for row in ImportedShift.objects.all()} == {bo.pk}
+
+
+def test_somebody_hears_at_once_of_a_gap_in_their_language(schedule, feed):
+    reachable(make_contact(name="Ops", is_catch_all=True, language="fr"))
+    feed.content = days(10, 11, 12, 13)
+    fetch(schedule)
+    assert not Notification.objects.exists()
+    feed.content = days(10, 11, 13)
+
+    fetch(schedule)
+    fetch(schedule)
+
+    assert ImportedShift.objects.count() == 3
+    [letter] = Notification.objects.all()
+    with translation.override("fr"):
+        said = gettext("The imported calendar of %(schedule)s leaves a gap")
+    assert letter.message["title"] == said % {"schedule": "On call"}
+    assert "12" in letter.message["text"]
+
+
+def test_address_changed_while_it_was_fetched_brings_nothing(
+    schedule, feed, monkeypatch
+):
+    feed.content = days(10)
+    read = importing.read_events
+
+    def slowly(**values):
+        row = Schedule.objects.get()
+        row.ical_url = "https://example.org/other.ics"
+        row.save()
+        return read(**values)
+
+    monkeypatch.setattr(importing, "read_events", slowly)
+    importing.import_one(schedule_id=schedule.pk, now=NOW)
+
+    assert not ImportedShift.objects.exists()
+
+
+def test_whoever_proved_an_address_goes_before_who_only_claims_it(schedule, feed):
+    claims, has_proof = make_contact(name="Zed"), make_contact(name="Bo")
+    Address.objects.create(contact=claims, kind="email", value="bo@example.org")
+    make_address(contact=has_proof, kind="email", value="bo@example.org")
+    feed.content = days(10, name="Night").replace(
+        b"SUMMARY", b"ATTENDEE:mailto:bo@example.org\r\nSUMMARY"
+    )
+
+    fetch(schedule)
+
+    assert ImportedShift.objects.get().contact_id == has_proof.pk
+
+
+def test_answer_that_drips_is_given_up(schedule, feed, monkeypatch):
+    monkeypatch.setattr(importing, "TIMEOUT_S", 0.2)
+    feed.content, feed.drips = days(10), True
+
+    # Each byte comes in time for the client.
+    with pytest.raises(importing.UnableToImport, match="No answer within"):
+        fetch(schedule)
 
 
 def test_redirects_are_followed_a_little_and_only_through_the_guard(schedule, feed):
