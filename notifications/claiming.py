@@ -34,7 +34,8 @@ class Claim:
 
 # `live`: what may block or be sent. A row in back-off blocks the later messages of its
 # thread, one that is merely scheduled does not. What is being sent holds up what is no
-# more urgent: a page does not wait for a digest's slow server. An edit of what was said waits for what
+# more urgent: a page (lane 0) does not wait for a digest's slow server, nor for an answer
+# of its thread that is in back-off for an hour. An edit of what was said waits for what
 # is being said, and nothing waits for it but other edits.
 # The last SELECT looks again, because a row may have been taken since the first.
 _CLAIM = """
@@ -58,11 +59,12 @@ placed AS (
         coalesce(min(lane) FILTER (WHERE is_in_flight AND NOT is_edit)
             OVER destination <= lane, false)
             OR (is_edit AND bool_or(is_in_flight) OVER destination) AS is_busy,
-        thread_key = '' OR id = min(id) OVER (
-            PARTITION BY channel_id, address_id, method, thread_key
-        ) AS is_next_in_thread
+        thread_key = '' OR id = CASE WHEN lane = 0
+            THEN min(id) FILTER (WHERE lane = 0 OR is_in_flight) OVER thread
+            ELSE min(id) OVER thread END AS is_next_in_thread
     FROM live
-    WINDOW destination AS (PARTITION BY channel_id, address_id, method)
+    WINDOW destination AS (PARTITION BY channel_id, address_id, method),
+        thread AS (PARTITION BY channel_id, address_id, method, thread_key)
 ),
 next_of_destination AS (
     SELECT DISTINCT ON (channel_id, address_id, method)

@@ -31,15 +31,12 @@ def test_a_recovery_never_overtakes_its_opening(now, slack):
     opening = make_notification(
         now=now,
         channel=channel,
+        lane=Lane.PAGING,
         message=make_message(title="Down", thread_key="t", is_first_in_thread=True),
     )
     deliver_due(now=now)
     recovery = make_notification(
-        now=now,
-        channel=channel,
-        # A faster lane doesn't help it past its opening either.
-        lane=Lane.PAGING,
-        message=make_message(title="Up", thread_key="t"),
+        now=now, channel=channel, message=make_message(title="Up", thread_key="t")
     )
 
     deliver_due(now=now)
@@ -147,6 +144,37 @@ def test_a_page_waits_for_no_digest_that_its_own_destination_is_slow_to_take(now
     assert claimed(Lane.BULK) == []
     assert claimed(Lane.PAGING) == [Lane.PAGING]
     assert claimed(Lane.NORMAL) == []
+
+
+@pytest.mark.parametrize(
+    ("lane", "is_claimed"), [(Lane.PAGING, True), (Lane.NORMAL, False)]
+)
+def test_a_page_passes_an_answer_of_its_thread_that_is_in_back_off(
+    now, lane, is_claimed
+):
+    channel, message = make_channel(), make_message(thread_key="t")
+    answer = make_notification(now=now, channel=channel, message=message)
+    Notification.objects.filter(pk=answer.pk).update(
+        attempt_count=9, next_attempt_at=now + timedelta(hours=1)
+    )
+    make_notification(now=now, channel=channel, message=message, lane=lane)
+
+    free_slots = {int(one): 3 for one in Lane}
+    claims = claiming.claim_due(now=now, free_slots=free_slots, at_most=9)
+
+    assert bool(claims) is is_claimed
+
+
+def test_a_page_waits_for_what_is_being_said_in_its_thread(now):
+    channel, message = make_channel(), make_message(thread_key="t")
+
+    def claimed(lane: int) -> int:
+        make_notification(now=now, channel=channel, message=message, lane=lane)
+        free_slots = {int(one): 3 for one in Lane}
+        return len(claiming.claim_due(now=now, free_slots=free_slots, at_most=9))
+
+    assert claimed(Lane.NORMAL) == 1
+    assert claimed(Lane.PAGING) == 0
 
 
 def test_what_was_never_tried_goes_before_what_has_failed(now):
