@@ -12,8 +12,9 @@ from django.db import connection
 
 from notifications.models import SeenCall
 
-# Nothing is remembered for longer.
-LONGEST = timedelta(days=1)
+# Twilio signs no time, and short numbers of incidents come back after a day: a reply that
+# somebody has kept must not acknowledge what happens much later. As long as messages.
+LONGEST = timedelta(days=400)
 
 # The row count decides, so that of two at once one is the first.
 _REMEMBER = """

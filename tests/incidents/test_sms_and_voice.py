@@ -191,6 +191,27 @@ class TestSms:
         assert answers[1] == ""
         assert kinds(incident).count("acknowledged") == 1
 
+    def test_reply_of_long_ago_acknowledges_nothing_new(self, now: datetime):
+        incident, _address = make_paged(now)
+        text = f"{incident.short_code}a"
+        sms(text, sid="SM1")
+        services.resolve_incident(
+            incident_id=incident.pk,
+            user=make_user(),
+            via="web",
+            now=now,
+            even_if_firing=True,
+        )
+        # Two weeks later the short number is another incident's.
+        SeenCall.objects.update(seen_at=now - timedelta(days=14))
+        Incident.objects.update(short_code=None)
+        later = make_incident(now=now, dedup_key="later")
+        assert later.short_code == incident.short_code
+
+        assert sms(text, sid="SM1") == ""
+
+        assert reread(later).status == Incident.Status.TRIGGERED
+
     def test_reply_escalates(self, now: datetime):
         incident, _address = make_paged(now)
 

@@ -291,7 +291,7 @@ def test_key_is_new_once_within_its_time(now: datetime):
 
 @pytest.mark.django_db
 def test_old_keys_are_forgotten(now: datetime):
-    seen.is_new(key="old", now=now - timedelta(days=2), within=seen.LONGEST)
+    seen.is_new(key="old", now=now - timedelta(days=401), within=seen.LONGEST)
     seen.is_new(key="young", now=now, within=seen.LONGEST)
 
     assert seen.forget(now=now) == 1
