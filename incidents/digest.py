@@ -140,7 +140,11 @@ def _message(
             },
             text=_("What needs nobody at once. Nothing here was paged."),
             facts=tuple(
-                Fact(f"{one.service.name}: {retold(one.title)}", _state(one, now))
+                Fact(
+                    _("%(service)s: %(title)s")
+                    % {"service": one.service.name, "title": retold(one.title)},
+                    _state(one, now),
+                )
                 for one in found[:_MAX_LISTED]
             ),
             url=settings.PORTAL_URL

@@ -38,7 +38,11 @@ def _step(step: Step, world: World) -> str:
     mention = _(", mentioning everyone") if step.has_mention else ""
     again = "".join(f"; {each}" for each in _again(step))
     hours = f"; {_hours(step.hours)}" if step.hours else ""
-    return f"{when}: {whom}{mention}{again}{hours}."
+    # In one piece, because French sets a space before the colon.
+    return _("%(when)s: %(whom)s.") % {
+        "when": when,
+        "whom": f"{whom}{mention}{again}{hours}",
+    }
 
 
 def _whom(step: Step, world: World) -> Iterator[str]:

@@ -117,7 +117,9 @@ def _why(why: Why) -> str:
     match why.target:
         case Target.SCHEDULE:
             said = _("on call in “%(schedule)s”") % {"schedule": why.name}
-            return f"{said}: {why.detail}" if why.detail else said
+            if not why.detail:
+                return said
+            return _("%(what)s: %(why)s") % {"what": said, "why": why.detail}
         case Target.TEAM:
             return _("in the team “%(team)s”") % {"team": why.name}
         case Target.CATCH_ALL:
