@@ -11,8 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -22,8 +20,12 @@ from t4g_portal.lib import bulk
 from t4g_portal.lib.history import acts
 from t4g_portal.lib.priority import Priority
 from t4g_portal.lib.retelling import retold
+from t4g_portal.lib.wording import minute
 
 Kind = IncidentEvent.Kind
+# Under that name a sentence finds when its line was written: moments of that day are
+# said without the day, which the line bears already.
+_LINE_AT = "line_at"
 # Ways that need no look at the portal.
 _FROM_OUTSIDE = {
     IncidentEvent.Via.LINK,
@@ -91,7 +93,9 @@ def line(
 def sentence(*, event: IncidentEvent) -> str:
     """Say what a line tells, without who did it and without its free text."""
     speak = _SENTENCES.get(event.kind)
-    return speak(event.data) if speak else event.get_kind_display()
+    if speak is None:
+        return event.get_kind_display()
+    return speak({**event.data, _LINE_AT: event.at})
 
 
 def by_way(*, who: str, via: str) -> str:
@@ -122,6 +126,11 @@ def _short(data: dict[str, Any], key: str) -> str:
     return Priority(data[key]).short
 
 
+def _moment(data: dict[str, Any], key: str) -> str:
+    moment = parse_datetime(data[key])
+    return minute(moment, now=data[_LINE_AT]) if moment else ""
+
+
 def _opened(data: dict[str, Any]) -> str:
     return _("Opened as %(priority)s") % {"priority": _short(data, "priority")}
 
@@ -131,9 +140,8 @@ def _alert_fired(data: dict[str, Any]) -> str:
 
 
 def _held_back(data: dict[str, Any]) -> str:
-    since = parse_datetime(data["since"])
-    shown = date_format(localtime(since), "DATETIME_FORMAT") if since else ""
-    return _("Held back since %(time)s by a deploy window") % {"time": shown}
+    words = {"time": _moment(data, "since")}
+    return _("Held back since %(time)s by a deploy window") % words
 
 
 _NOTIFIED = {
@@ -227,9 +235,8 @@ def _ack_expired(data: dict[str, Any]) -> str:
 
 
 def _response_missed(data: dict[str, Any]) -> str:
-    due = parse_datetime(data["due_at"])
-    shown = date_format(localtime(due), "DATETIME_FORMAT") if due else ""
-    return _("Nobody had acknowledged by %(time)s") % {"time": shown}
+    words = {"time": _moment(data, "due_at")}
+    return _("Nobody had acknowledged by %(time)s") % words
 
 
 def _listed(names: list[str]) -> str:
@@ -244,9 +251,7 @@ def _priority_changed(data: dict[str, Any]) -> str:
 
 
 def _snoozed(data: dict[str, Any]) -> str:
-    until = parse_datetime(data["until"])
-    shown = date_format(localtime(until), "DATETIME_FORMAT") if until else ""
-    return _("Snoozed until %(until)s") % {"until": shown}
+    return _("Snoozed until %(until)s") % {"until": _moment(data, "until")}
 
 
 def _woken(data: dict[str, Any]) -> str:

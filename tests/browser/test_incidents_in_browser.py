@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -21,6 +22,7 @@ from playwright.sync_api import (
 
 from incidents import services
 from incidents.collaboration import handovers
+from incidents.inbound.links import ack_url
 from incidents.models import Incident
 from incidents.people import Actor
 from t4g_portal.public import badges
@@ -31,6 +33,7 @@ from tests.browser.test_pages_in_browser import (
     sign_in,
 )
 from tests.factories import (
+    make_address,
     make_channel,
     make_contact,
     make_monitor,
@@ -118,6 +121,28 @@ def test_one_thumb_acknowledges_without_scrolling(phone: Page, incident, respond
     expect(phone.get_by_text("Acknowledged. Nobody is paged")).to_be_visible()
     expect(phone.get_by_text("Ada Lovelace has it")).to_be_visible()
     assert reread(incident).acknowledged_by == responder
+
+
+def test_long_title_leaves_the_button_on_the_first_screen(phone: Page, responder):
+    make_priority_rules(make_channel(name="Ops channel"))
+    address = make_address(contact=make_contact(user=responder, language="en"))
+    incident = make_incident(
+        now=timezone.now(),
+        service=make_service(name="Identity and permissions of every tenant " * 2),
+        title="The page where members of every organization sign in answers slowly "
+        * 4,
+        detail="HTTP 503, expected 200–299: " * 30,
+    )
+
+    for path in (
+        f"/incidents/{incident.pk}/",
+        urlsplit(ack_url(incident=incident, address=address)).path,
+    ):
+        phone.goto(path)
+        phone.evaluate("document.fonts.ready")
+        button = phone.get_by_role("button", name="Acknowledge").bounding_box()
+        assert button is not None
+        assert button["y"] + button["height"] <= PHONE["height"], path
 
 
 def test_who_was_slower_is_told_who_has_it(phone: Page, incident):

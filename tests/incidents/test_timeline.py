@@ -77,10 +77,10 @@ def test_story_of_an_incident_reads_as_sentences(now):
     assert sentences(incident) == [
         "Opened as P0",
         "Told Ops",
-        "Nobody had acknowledged by 2 Mar 2026, 10:05",
+        "Nobody had acknowledged by 10:05",
         "Paged again: Ops",
         "Acknowledged",
-        "Snoozed until 2 Mar 2026, 11:00",
+        "Snoozed until 11:00",
         "Snooze ended: somebody must acknowledge again",
         "Told Ops that the snooze has ended",
         "Lowered from P0 to P1",
