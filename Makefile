@@ -19,7 +19,7 @@ WITHOUT_DATABASE := DATABASE_URL=postgresql://nobody@127.0.0.1:1/none
 PACKAGES := t4g_portal monitors incidents kpis notifications checklists telemetry tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format messages bench lock
+.PHONY: help run demo test ready lint format messages bench lock
 
 # An environment whose interpreter has gone is made anew.
 ifneq ($(shell $(BIN)/python -c 'print("ok")' 2>/dev/null),ok)
@@ -39,6 +39,13 @@ demo: $(RUN_STAMP)
 test: $(DEV_STAMP)
 	@sh scripts/test_tools.sh
 	@$(APART) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# What tests would make when they first ask for it; beside `lint`, which needs one core.
+ready: $(DEV_STAMP)
+	@sh scripts/test_tools.sh
+	@$(APART) $(BIN)/python manage.py shell --settings t4g_portal.settings_test \
+	  --no-imports -c 'from tests.prepared import make_all; make_all()'
+	@$(APART) $(BIN)/python -m pytest --collect-only -qq >/dev/null
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check .

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from tests.ordering import longest_first
+
 # How long a case takes says nothing on a busy machine; speed is measured in bench/.
 hypothesis_settings.register_profile("portal", deadline=None)
 hypothesis_settings.load_profile("portal")
@@ -77,6 +79,15 @@ def _guarded_uvloop(guard: NetworkGuard, original: Callable[..., Any]) -> Any:
         return await original(self, factory, host, *args, **kwargs)
 
     return create
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Let the longest tests start first."""
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = longest_first(items, workers=workers)
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,14 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import django
 from django.conf import settings
 from django.core.management import call_command
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
@@ -121,14 +124,20 @@ def fill_data_dir(data_dir: Path) -> None:
     Migrated and with its static files, but nobody's yet: the start itself makes the
     keys, the roles and the first admin.
     """
+    with _prepared_data_dir() as prepared:
+        data_dir.mkdir()
+        # Not shutil: the cluster belongs to PostgreSQL's account.
+        parts = [str(prepared / name) for name in PARTS]
+        subprocess.run(["cp", "-a", *parts, str(data_dir)], check=True)
+
+
+@contextmanager
+def _prepared_data_dir() -> Iterator[Path]:
+    """The directory to copy from, made now if nobody has; others wait meanwhile."""
     home = Path(settings.DATA_DIR) / "prepared"
     home.mkdir(parents=True, exist_ok=True)
-    made = (
-        home
-        / hashlib.sha256(
-            f"{state_of_migrations()} {static_digest()}".encode()
-        ).hexdigest()[:16]
-    )
+    state = f"{state_of_migrations()} {static_digest()}"
+    made = home / hashlib.sha256(state.encode()).hexdigest()[:16]
     with (home / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
@@ -136,10 +145,7 @@ def fill_data_dir(data_dir: Path) -> None:
                 shutil.rmtree(old)
             _prepare(home / "new")
             (home / "new").rename(made)
-        data_dir.mkdir()
-        # Not shutil: the cluster belongs to PostgreSQL's account.
-        parts = [str(made / name) for name in PARTS]
-        subprocess.run(["cp", "-a", *parts, str(data_dir)], check=True)
+        yield made
 
 
 def _prepare(data_dir: Path) -> None:
@@ -152,5 +158,13 @@ def _prepare(data_dir: Path) -> None:
             "PORTAL_DATA_DIR": str(data_dir),
             "PORTAL_DB_FAST": "1",
         },
+        stdout=subprocess.DEVNULL,
         check=True,
     )
+
+
+def make_all() -> None:
+    """Make both before any test asks: `make ready`."""
+    migrated_template(connections["default"])
+    with _prepared_data_dir():
+        pass

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import uvloop
 
 from tests.conftest import NetworkGuard, OutsideTrafficRefused
+from tests.ordering import longest_first
 
 
 @pytest.mark.parametrize(
@@ -70,3 +73,45 @@ def test_database_is_a_copy_of_what_the_migrations_make():
     executor = MigrationExecutor(connection)
     assert executor.migration_plan(executor.loader.graph.leaf_nodes()) == []
     assert migrated_template(connection) == connection.settings_dict["TEST"]["TEMPLATE"]
+
+
+@dataclass
+class Item:
+    """What the order looks at."""
+
+    nodeid: str
+
+
+def ordered(*nodeids: str, workers: int) -> list[str]:
+    items: list[Any] = [Item(nodeid) for nodeid in nodeids]
+    return [item.nodeid for item in longest_first(items, workers=workers)]
+
+
+def test_each_worker_starts_with_long_tests():
+    short = [f"tests/lib/test_a.py::{number}" for number in range(5)]
+    flows = ["tests/flows/test_a.py::1", "tests/flows/test_b.py::1"]
+    fault = "tests/faults/test_killed.py::1"
+    access = "tests/access/test_matrix.py::1"
+
+    found = ordered(access, fault, *flows, *short, workers=3)
+
+    assert found[:3] == [fault, flows[1], short[0]]
+    assert found[3:6] == [flows[0], *short[1:3]]
+    assert found[6:] == [access, *short[3:]]
+
+
+def test_order_loses_and_doubles_nothing():
+    for workers in range(1, 6):
+        for count in range(12):
+            nodeids = [
+                f"tests/{folder}/test_{count % 3}.py::{number}"
+                for folder in ("access", "browser", "flows", "lib")
+                for number in range(count)
+            ]
+            assert sorted(ordered(*nodeids, workers=workers)) == sorted(nodeids)
+
+
+def test_one_worker_takes_the_tests_as_they_come():
+    nodeids = ["tests/lib/test_a.py::1", "tests/flows/test_a.py::1"]
+
+    assert ordered(*nodeids, workers=1) == nodeids
