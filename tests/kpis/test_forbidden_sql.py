@@ -24,7 +24,7 @@ NOW = START + timedelta(days=5)
 GRACE_S = 0.7
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def careless(business):
     """The owner has given the reader what it mustn't have."""
     business.run(
