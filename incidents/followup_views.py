@@ -16,7 +16,7 @@ from django.views.decorators.http import (
     require_safe,
 )
 
-from incidents import people, queries, services
+from incidents import people, queries, services, surroundings
 from incidents.buttons import act, act_on_form, actor, button, typed_text
 from incidents.collaboration import action_items, choosing, postmortems
 from incidents.collaboration import queries as together_queries
@@ -60,9 +60,11 @@ def postmortem(request: HttpRequest, pk: int) -> HttpResponse:
     incident = _incident(pk)
     afterwards = together_queries.afterwards(incident=incident)
     now = timezone.now()
+    around = surroundings.around(incident=incident, now=now, may=request.user.has_perm)
     context = {
         "incident": incident,
         "now": now,
+        "changes": [one for one in around if one.suspicion],
         "today": timezone.localdate(now),
         "afterwards": afterwards,
         "parts": together_queries.written(postmortem=afterwards.postmortem),

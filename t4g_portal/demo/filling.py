@@ -20,7 +20,7 @@ from monitors.models import Monitor
 from notifications.models import Contact
 from notifications.verifying import verify_by_hand
 from t4g_portal.configuration.importing import import_configuration
-from t4g_portal.demo import past, past_checklists, past_kpis
+from t4g_portal.demo import past, past_checklists, past_deployments, past_kpis
 from t4g_portal.demo.marking import DATABASE_MARK, folder, read_ports, write
 from t4g_portal.lib.models import SeededKey
 from t4g_portal.roles import MANAGER, ON_CALL, OPS, seed_roles
@@ -71,6 +71,7 @@ def fill(*, now: datetime) -> bool:
         if is_new:
             _introduce(people, now)
             past.write(now=now, people=people)
+            past_deployments.write(now=now)
             past_kpis.write(now=now, people=people)
             past_checklists.write(now=now, people=people)
     _tell_jobs_where_to_ping()

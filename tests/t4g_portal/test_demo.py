@@ -14,6 +14,7 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from checklists import queries
+from incidents import surroundings
 from incidents.models import Incident
 from kpis.models import Backfill, Kpi
 from monitors.models import HourlyRollup, Monitor, StatusInterval
@@ -155,6 +156,12 @@ class TestFilling:
         assert not Incident.objects.open().exists()
         assert Incident.objects.filter(acknowledged_by__username="anna").exists()
         assert HourlyRollup.objects.count() > 5 * 89 * 24
+        # A release of the past is what broke the shop last.
+        broke = Incident.objects.filter(service__slug="shop").latest("started_at")
+        told = surroundings.around(
+            incident=broke, now=timezone.now(), may=lambda _permission: True
+        )
+        assert any("2026.12.1 deployed" in one.suspicion for one in told)
         starts = StatusInterval.objects.order_by("started_at")
         assert (timezone.now() - starts[0].started_at).days == 90
         assert User.objects.get(username="demo").check_password(filling.password())
