@@ -11,6 +11,7 @@ from django.db.models import F, Q, QuerySet
 
 from incidents.models import DeployWindow, Incident
 from monitors.queries.before_after import Compared, Stretch, before_and_after
+from t4g_portal.lib.commits import is_same, short
 from telemetry.comparing import WATCHED, Comparison, compare, is_worse
 from telemetry.models import Deployment
 
@@ -139,6 +140,22 @@ def between(
     if service_id is not None:
         rows = rows.filter(service=service_id)
     return list(_with_service(rows).order_by("-started_at", "-pk")[:MARK_COUNT])
+
+
+def of_commit(
+    *, service_id: int, environment: str, git_sha: str, now: datetime
+) -> Line | None:
+    """Return the newest deployment of a commit to a place; one query.
+
+    Either of the two may name the commit by its first digits alone.
+    """
+    rows = Deployment.objects.filter(
+        service=service_id, environment=environment, git_sha__startswith=short(git_sha)
+    )
+    for one in _with_service(rows).order_by("-started_at", "-pk")[:RECENT_COUNT]:
+        if is_same(one.git_sha, git_sha):
+            return _line(one, now)
+    return None
 
 
 def compared(

@@ -29,6 +29,7 @@ from checklists.showing.sheet import CHANGE_RUN
 from t4g_portal.lib.access import requires
 from t4g_portal.lib.live import live_response
 from t4g_portal.lib.pages import render_page
+from telemetry.queries import of_commit
 
 PAGE_SIZE = 50
 SIGNED_COUNT = 10
@@ -227,6 +228,14 @@ def _run(
     context: dict[str, Any] = {
         "page": page,
         "window": windows.window_of(loaded.run, now=now),
+        "deployed": of_commit(
+            service_id=loaded.run.service_id,
+            environment=loaded.run.environment,
+            git_sha=loaded.run.git_sha,
+            now=now,
+        )
+        if request.user.has_perm("telemetry.view_deployment")
+        else None,
         "now": now,
     }
     if "live" in request.GET:

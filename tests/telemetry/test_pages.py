@@ -15,10 +15,11 @@ from incidents.models import Incident
 from kpis.annotations import marks
 from telemetry import queries
 from telemetry.models import Deployment
+from tests.checklists.making import make_run
 from tests.factories import make_monitor, make_priority_rules, make_service, make_user
 from tests.history import make_ledger, make_results
 from tests.kpis.making import make_kpi
-from tests.telemetry.making import make_deployment
+from tests.telemetry.making import SHA, make_deployment
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -274,3 +275,19 @@ def test_overview_names_the_last_ones(reader, backend):
 
     assert "Last deployments" in text
     assert text.count("Backend 1f3c2a9") == 1
+
+
+def test_checklist_run_says_what_became_of_its_commit(reader):
+    now = timezone.now()
+    run = make_run(now=now, git_sha=SHA[:10])
+    page = reverse("checklists:run", args=[run.pk])
+    other = {"service": run.service, "git_sha": "f" * 40}
+    make_deployment(now=now, **other)
+    before = reader.get(page).content.decode()
+
+    made = make_deployment(now=now, service=run.service, state="failed")
+    after = reader.get(page).content.decode()
+
+    link = reverse("deployments:detail", args=[made.pk])
+    assert link not in before
+    assert link in after
