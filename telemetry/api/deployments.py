@@ -27,6 +27,8 @@ class DeploymentSerializer(StrictModelSerializer):
     """One commit of a service on its way to an environment, and what came of it."""
 
     service = fields.Text(read_only=True, source="service.slug")
+    # Not every one has a page.
+    url = fields.Text(read_only=True)
 
     class Meta:
         model = Deployment

@@ -45,6 +45,7 @@ from tests.factories import (
 from tests.history import make_ledger, make_results
 from tests.incidents.oncall.making import make_override, make_schedule
 from tests.kpis.making import make_kpi, make_point, make_source
+from tests.telemetry.making import make_deployment
 
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "4"))
 STEPS = 6
@@ -123,6 +124,7 @@ def described(
         caller=engine(),
         now=now,
     )
+    make_deployment(now=now, service=service)
     # Of the kinds that ask nobody else.
     make_point(make_kpi(), now - timedelta(days=1), 5)
     make_kpi(source=make_source(kind="portal"), measure="incident_count", grain="week")
