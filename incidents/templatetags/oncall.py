@@ -89,6 +89,6 @@ def change_url(turn: Turn) -> str:
 @register.filter
 def in_hours(length: timedelta) -> str:
     """`{{ total|in_hours }}`: "168 h", "7.5 h"."""
-    hours = length / _HOUR
-    digits = 0 if hours >= _ROUND_ABOVE or hours == int(hours) else 1
+    hours = round(length / _HOUR, 1)
+    digits = 0 if hours >= _ROUND_ABOVE or hours.is_integer() else 1
     return _("%(count)s h") % {"count": number_format(hours, decimal_pos=digits)}

@@ -95,7 +95,7 @@
       return this.from < this.until ? [this.from, this.until] : [this.until, this.from];
     }
 
-    // The hour of the week, drawn to the borders of shifts and never in the past.
+    // The hour of the week, drawn to the borders of shifts.
     hourAt(x) {
       const box = this.element.getBoundingClientRect();
       const exact = ((x - box.left) / box.width) * SLOTS;

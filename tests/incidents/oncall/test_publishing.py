@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from icalendar import Calendar
 
-from incidents.models import CalendarFeed, Override, PublishedShift, Schedule
+from incidents.api.shifts import represent_shifts
+from incidents.models import (
+    CalendarFeed,
+    ImportedShift,
+    Override,
+    PublishedShift,
+    Schedule,
+)
 from incidents.oncall import feeds, publishing, reading, who
 from notifications.models import Address, Contact
 from tests.factories import make_contact, make_user
@@ -64,6 +71,21 @@ def events(feed: CalendarFeed) -> list[Any]:
     answer = Client().get(f"/feeds/on-call/{feed.token}.ics")
     assert answer.status_code == 200
     found: list[Any] = Calendar.from_ical(answer.content).walk("VEVENT")
+    return found
+
+
+def joined(items: list[dict[str, Any]]) -> list[tuple[datetime, datetime]]:
+    """The API's answer as a feed has it: turns of one person in a row are one."""
+    found: list[tuple[datetime, datetime]] = []
+    before = None
+    for item in items:
+        start = datetime.fromisoformat(item["starts_at"])
+        end = datetime.fromisoformat(item["ends_at"])
+        if item["contact"] is not None:
+            if item["contact"] == before:
+                start = found.pop()[0]
+            found.append((start, end))
+        before = item["contact"]
     return found
 
 
@@ -212,7 +234,7 @@ def test_fetching_a_feed_writes_nothing(schedule, ada, django_assert_max_num_que
 )
 @given(data=st.data())
 def test_feed_is_page_is_engine(data: st.DataObject, db: None):
-    """Random calendars over both changes of the clocks: all three say the same."""
+    """Random calendars over both changes of the clocks: they and the API say the same."""
     now = data.draw(
         st.sampled_from(
             [
@@ -224,21 +246,39 @@ def test_feed_is_page_is_engine(data: st.DataObject, db: None):
     Schedule.objects.all().delete()
     Contact.objects.all().delete()
     people = [make_contact(language="en") for _ in range(3)]
-    schedule = make_schedule()
+    schedule = make_schedule(
+        # With an address, so that what was imported counts.
+        ical_url="https://example.org/a.ics",
+        time_zone=data.draw(st.sampled_from(["Europe/Paris", "America/New_York"])),
+    )
+    clocks = st.sampled_from([time(2), time(2, 30), time(9), time(22)])
     for _ in range(data.draw(st.integers(1, 3))):
+        opens, until = data.draw(st.tuples(clocks, clocks))
         make_rotation(
             schedule,
             data.draw(st.lists(st.sampled_from(people), min_size=1, max_size=4)),
             position=data.draw(st.integers(0, 2)),
             unit=data.draw(st.sampled_from(["hour", "day", "week"])),
             length=data.draw(st.integers(3, 9)),
-            handoff_time=data.draw(st.sampled_from(["02:30", "09:00", "00:00"])),
+            handoff_time=data.draw(st.sampled_from([time(2, 30), time(9), time()])),
+            only_weekdays=data.draw(
+                st.lists(st.sampled_from(["mon", "sat", "sun"]), unique=True)
+            ),
+            only_from=None if opens == until else opens,
+            only_until=None if opens == until else until,
         )
     starts = st.integers(-48, 24 * 14)
     for hours in data.draw(st.lists(starts, max_size=4, unique=True)):
         person = data.draw(st.sampled_from(people))
         make_override(
             schedule, person, now + hours * HOUR, data.draw(st.integers(1, 60))
+        )
+    for hours in data.draw(st.lists(starts, max_size=3, unique=True)):
+        ImportedShift.objects.create(
+            schedule=schedule,
+            contact=data.draw(st.sampled_from(people)),
+            starts_at=now + hours * HOUR,
+            ends_at=now + (hours + data.draw(st.integers(1, 60))) * HOUR,
         )
     for hours in data.draw(st.lists(starts, max_size=3, unique=True)):
         person = data.draw(st.sampled_from(people))
@@ -251,6 +291,7 @@ def test_feed_is_page_is_engine(data: st.DataObject, db: None):
             schedule_id=schedule.pk, start=since, end=until, me=None
         )
         shown = sorted((t.start, t.end) for t in turns if not t.is_gap)
+        asked = represent_shifts(schedule.pk, since, until)["items"]
         by_person = {person.pk: confirmed(feed_of(contact=person)) for person in people}
         probed = {
             at: who.on_call(schedule_id=schedule.pk, at=at).contact_id
@@ -262,6 +303,7 @@ def test_feed_is_page_is_engine(data: st.DataObject, db: None):
         }
 
     assert fed == shown
+    assert joined(asked) == fed
     assert sorted(span for spans in by_person.values() for span in spans) == fed
     for at, contact_id in probed.items():
         holders = [
