@@ -5,16 +5,18 @@ Pure: plans in, stretches of time out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import combinations
+from itertools import chain, combinations, islice
 
 from incidents.oncall import calendar
-from incidents.oncall.plan import Plan
+from incidents.oncall.plan import Cover, Imported, Plan, WhyKind
 
 AHEAD = timedelta(days=14)
+# A calendar that was imported twice has more than anybody reads.
+_MOST_OVERLAPS = 100
 
 
 class FlawKind(StrEnum):
@@ -58,7 +60,10 @@ def flaws(plan: Plan, start: datetime, *, ahead: timedelta = AHEAD) -> tuple[Fla
     anybody instead, and an overlap, always.
     """
     end = start + ahead
-    found = [*_nobody(plan, start, end), *_overlaps(plan, start, end)]
+    found = [
+        *_nobody(plan, start, end),
+        *islice(_overlaps(plan, start, end), _MOST_OVERLAPS),
+    ]
     return tuple(sorted(found, key=lambda one: (one.start, one.kind)))
 
 
@@ -93,21 +98,37 @@ def _nobody(plan: Plan, start: datetime, end: datetime) -> Iterator[Flaw]:
 
 def _overlaps(plan: Plan, start: datetime, end: datetime) -> Iterator[Flaw]:
     # The latest override wins, and of two imported shifts the one that began first.
-    claims: Iterable[list[tuple[int, datetime, datetime]]] = (
-        [(one.contact_id, one.start, one.end) for one in plan.covers],
-        [
-            (one.contact_id, one.start, one.end)
-            for one in sorted(plan.imported, key=lambda one: (one.start, one.id))
-        ],
+    imported = sorted(plan.imported, key=lambda one: (one.start, one.id))
+    covers = combinations([one for one in plan.covers if _touches(one, start, end)], 2)
+    pairs: Iterator[tuple[Cover | Imported, Cover | Imported]] = chain(
+        ((one, other) for one, other in covers if not _is_meant(one, other)),
+        _meeting([one for one in imported if _touches(one, start, end)]),
     )
-    for group in claims:
-        near = [one for one in group if one[1] < end and one[2] > start]
-        for winner, loser in combinations(near, 2):
-            low, high = max(winner[1], loser[1], start), min(winner[2], loser[2], end)
-            if low < high and winner[0] != loser[0]:
-                yield Flaw(
-                    plan.schedule_id, FlawKind.OVERLAP, low, high, (winner[0], loser[0])
-                )
+    for winner, loser in pairs:
+        low = max(winner.start, loser.start, start)
+        high = min(winner.end, loser.end, end)
+        if low < high and winner.contact_id != loser.contact_id:
+            people = (winner.contact_id, loser.contact_id)
+            yield Flaw(plan.schedule_id, FlawKind.OVERLAP, low, high, people)
+
+
+def _touches(claim: Cover | Imported, start: datetime, end: datetime) -> bool:
+    return claim.start < end and claim.end > start
+
+
+def _is_meant(winner: Cover, loser: Cover) -> bool:
+    """Whether the one was made to take the time from the other."""
+    takes = {WhyKind.TAKEN, WhyKind.SWAP}
+    return winner.kind in takes or winner.instead_of == loser.contact_id
+
+
+def _meeting(claims: Sequence[Imported]) -> Iterator[tuple[Imported, Imported]]:
+    """Yield those that overlap; sorted, so that thousands in a row are no matter."""
+    for at, winner in enumerate(claims):
+        for later in range(at + 1, len(claims)):
+            if claims[later].start >= winner.end:
+                break
+            yield winner, claims[later]
 
 
 def _lost(

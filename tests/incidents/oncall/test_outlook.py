@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from incidents.oncall import outlook, wording
-from incidents.oncall.plan import Away, Cover, Imported
+from incidents.oncall.plan import Away, Cover, Imported, WhyKind
 from tests.incidents.oncall.planning import PARIS
 from tests.incidents.oncall.test_calendar import (
     ANA,
@@ -63,6 +65,27 @@ def test_two_who_are_both_said_to_be_on_call_overlap():
         "12:00 – 14:00: both Bo and Ana; Bo is paged.",
         "18:00 – 19:00: both Cleo and Bo; Cleo is paged.",
     ]
+
+
+@pytest.mark.parametrize(
+    "made", [{"kind": WhyKind.TAKEN}, {"kind": WhyKind.SWAP}, {"instead_of": ANA}]
+)
+def test_shift_taken_from_who_stands_in_is_no_overlap(made):
+    first = Cover(1, ANA, START, START + 5 * HOUR)
+    later = Cover(2, BO, START + 3 * HOUR, START + 7 * HOUR, **made)
+
+    assert said(make_plan(make_layer(), covers=(later, first))) == []
+
+
+def test_of_thousands_of_overlaps_a_hundred_are_said():
+    imported = [
+        Imported(number, 1 + number % 2, START + HOUR, START + 2 * HOUR)
+        for number in range(2000)
+    ]
+
+    found = outlook.flaws(make_plan(make_layer(), imported=tuple(imported)), START)
+
+    assert len(found) == 100
 
 
 def test_only_time_that_loses_its_owner_is_newly_open():
