@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from incidents import deploy_windows, intake, surroundings
-from incidents.models import Incident
+from incidents.models import Alert, Incident
 from kpis.annotations import marks
 from telemetry import queries
 from telemetry.models import Deployment
@@ -47,6 +47,7 @@ def make_incident(*, service: Any, began: Any, now: Any) -> Incident:
         now=now,
         started_at=began,
     )
+    assert isinstance(alert, Alert)
     return alert.incident
 
 

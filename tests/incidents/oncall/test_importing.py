@@ -13,7 +13,7 @@ from django.utils import translation
 from django.utils.translation import gettext
 
 from incidents.models import ImportedShift, Schedule, ScheduleState
-from incidents.oncall import importing, who
+from incidents.oncall import ical, importing, who
 from notifications.models import Address, Notification
 from tests.factories import make_address, make_contact
 from tests.incidents.oncall.making import make_schedule, reachable
@@ -206,7 +206,7 @@ def test_address_changed_while_it_was_fetched_brings_nothing(
     schedule, feed, monkeypatch
 ):
     feed.content = days(10)
-    read = importing.read_events
+    read = ical.read_events
 
     def slowly(**values):
         row = Schedule.objects.get()
