@@ -195,9 +195,8 @@ def _check_port(host: str, port: int, *, patience_s: float) -> None:
 
 def _clear_ticks(broker: Path) -> None:
     """Drop the messages of the last run: they are ticks, and stale ones are noise."""
-    for folder in ("queue", "control"):
-        for path in (broker / folder).glob("*"):
-            path.unlink(missing_ok=True)
+    for path in (broker / "queue").glob("*"):
+        path.unlink(missing_ok=True)
 
 
 def _answers(host: str, port: int) -> bool:

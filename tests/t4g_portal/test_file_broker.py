@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from queue import Empty
 from typing import Any
 
 import pytest
-from kombu import Connection
+from kombu import Connection, Exchange, Queue
 
 from t4g_portal.file_broker import WAIT_LIMIT_S
 
@@ -22,7 +23,6 @@ def connect(folder: Path) -> Any:
         transport_options={
             "data_folder_in": str(folder),
             "data_folder_out": str(folder),
-            "control_folder": str(folder / "control"),
             "polling_interval": 0.02,
         },
     )
@@ -30,7 +30,6 @@ def connect(folder: Path) -> Any:
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Any]:
-    (tmp_path / "control").mkdir()
     with connect(tmp_path) as connection:
         yield connection
 
@@ -53,6 +52,33 @@ def test_unreadable_message_is_passed_over(connection, tmp_path: Path):
 
     assert connection.default_channel._get("probes") == {"n": 1}
     assert not list(tmp_path.glob("*torn*"))
+
+
+def test_deleted_directory_costs_its_messages_only(tmp_path: Path):
+    folder = tmp_path / "broker" / "queue"
+    queue = Queue("probes", Exchange("probes", type="direct"), routing_key="probes")
+    got: list[Any] = []
+
+    def take(body: Any, message: Any) -> None:
+        got.append(body)
+        message.ack()
+
+    with (
+        connect(folder) as worker,
+        connect(folder) as beat,
+        worker.Consumer(queue, callbacks=[take]),
+    ):
+        producer = beat.Producer()
+        for number in (1, 2):
+            shutil.rmtree(tmp_path / "broker", ignore_errors=True)
+            with pytest.raises(TimeoutError):
+                worker.drain_events(timeout=0.05)
+            producer.publish(
+                {"n": number}, exchange=queue.exchange, routing_key="probes"
+            )
+            worker.drain_events(timeout=1)
+
+    assert got == [{"n": 1}, {"n": 2}]
 
 
 def test_racing_readers_get_each_message_whole_and_once(connection, tmp_path: Path):
