@@ -169,7 +169,8 @@ class Attempt(models.Model):
         SENT = "sent", _("Sent")
         TEMPORARY = "temporary", _("Temporary failure")
         PERMANENT = "permanent", _("Refused for good")
-        # The process died between sending and recording: perhaps sent.
+        # The process died between sending and recording, or the answer was lost: perhaps
+        # sent.
         LOST = "lost", _("Outcome unknown")
 
     notification = models.ForeignKey(

@@ -79,12 +79,13 @@ class AppriseTransport:
             raise TransportError(
                 _("No answer within %(seconds)d s.") % {"seconds": _DEADLINE_S},
                 permanent=False,
-                # It does not say how far it came.
-                is_perhaps_taken=True,
+                is_perhaps_taken=borrowed.is_answer_lost,
             )
         detail = destination.scrub(" ".join(said)) or _("Apprise does not say why.")
         raise TransportError(
-            f"{plugin.service_name}: {detail}", permanent=_is_final(detail)
+            f"{plugin.service_name}: {detail}",
+            permanent=_is_final(detail),
+            is_perhaps_taken=borrowed.is_answer_lost,
         )
 
 

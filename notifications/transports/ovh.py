@@ -18,6 +18,8 @@ from notifications.transports.base import Account, TransportError
 # Their clock is asked again after this, and at once when a signature is refused.
 _CLOCK_FOR_S = 3600.0
 _CLOCK_WORDS = ("INVALID_SIGNATURE", "QUERY_TIME_OUT")
+# For one request, with the question for the time and a second signature.
+_REQUEST_FOR_S = 20.0
 
 
 class _Clocks:
@@ -53,10 +55,11 @@ def request(
     query: dict[str, str] | None = None,
 ) -> api.ApiAnswer:
     """Ask for something below the SMS service; raises TransportError for no answer."""
-    answer = _signed(account, method, path, body, query)
+    until = time.monotonic() + _REQUEST_FOR_S
+    answer = _signed(account, method, path, body, query, until)
     if _error_code(answer) in _CLOCK_WORDS:
         _clocks.forget(settings.OVH_API_URL)
-        answer = _signed(account, method, path, body, query)
+        answer = _signed(account, method, path, body, query, until)
     return answer
 
 
@@ -92,6 +95,7 @@ def _signed(
     path: str,
     body: dict[str, Any] | None,
     query: dict[str, str] | None,
+    until: float,
 ) -> api.ApiAnswer:
     base = settings.OVH_API_URL
     url = f"{base}/sms/{quote(account.account)}/{path}"
@@ -116,7 +120,12 @@ def _signed(
     if text:
         headers["Content-Type"] = "application/json;charset=utf-8"
     return api.call(
-        account=account, method=method, url=url, headers=headers, content=text.encode()
+        account=account,
+        method=method,
+        url=url,
+        headers=headers,
+        content=text.encode(),
+        deadline_s=min(api.DEADLINE_S, max(1.0, until - time.monotonic())),
     )
 
 

@@ -28,6 +28,9 @@ class Borrowed:
     def __init__(self, *, may_use_private: bool, timeout_s: float) -> None:
         self.blocked: BlockedAddress | None = None
         self.is_late = False
+        # A request went out and nothing came back: nobody knows what became of it.
+        self.is_answer_lost = False
+        self.is_connected = False
         self._may_use_private = may_use_private
         self._deadline = time.monotonic() + timeout_s
         self._lock = threading.Lock()
@@ -67,6 +70,7 @@ class Borrowed:
                 connection.close()
                 failure = error
                 continue
+            self.is_connected = True
             return connection
         raise failure
 
@@ -99,7 +103,8 @@ _here = threading.local()
 def guarded_requests(*, may_use_private: bool, timeout_s: float) -> Iterator[Borrowed]:
     """Put what this thread asks through `requests` behind the guard meanwhile.
 
-    The library may hide the reasons of a failure: `blocked` and `is_late` tell them.
+    The library may hide the reasons of a failure: `blocked`, `is_late` and
+    `is_answer_lost` tell them.
     """
     _stand_in_between()
     borrowed = Borrowed(may_use_private=may_use_private, timeout_s=timeout_s)
@@ -129,13 +134,23 @@ def _stand_in_between() -> None:
         return borrowed.connect(host.strip("[]"), port, timeout_s)
 
     def bounded_send(session: Any, request: Any, **options: Any) -> Any:
-        if getattr(_here, "borrowed", None) is None:
+        borrowed: Borrowed | None = getattr(_here, "borrowed", None)
+        if borrowed is None:
             return send(session, request, **options)
         options |= {"allow_redirects": False, "stream": True, "proxies": {}}
-        response = send(session, request, **options)
+        borrowed.is_connected = False
+        try:
+            response = send(session, request, **options)
+        except requests.exceptions.SSLError:
+            # Without a handshake nothing has left.
+            raise
+        except requests.RequestException:
+            borrowed.is_answer_lost |= borrowed.is_connected
+            raise
         try:
             response._content = response.raw.read(MAX_ANSWER_BYTES, decode_content=True)
         except errors.HTTPError as error:
+            borrowed.is_answer_lost = True
             # What `requests` itself would say; libraries know how to take it.
             raise requests.ConnectionError(str(error), request=request) from error
         finally:
