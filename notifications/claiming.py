@@ -19,8 +19,10 @@ from django.db.models import Q
 
 from notifications.models import Notification
 
-# Longer than any transport's own deadline with its name lookup.
 LEASE = timedelta(seconds=90)
+# No transport takes longer, with its name lookups and a look at what was taken. What has
+# not begun by then could still be on its way when somebody else takes it over.
+LONGEST_SEND = timedelta(seconds=65)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,11 @@ class Claim:
     notification_id: int
     token: UUID
     lane: int
+    lease_until: datetime
 
 
-# `live`: what may block or be sent. A row in back-off blocks the later messages of its
+# `live`: what may block or be sent. What was due at once when it was written is due,
+# whatever the clock of that host said. A row in back-off blocks the later messages of its
 # thread, one that is merely scheduled does not. What is being sent holds up what is no
 # more urgent: a page (lane 0) does not wait for a digest's slow server, nor for an answer
 # of its thread that is in back-off for an hour. An edit of what was said waits for what
@@ -46,13 +50,15 @@ live AS (
     SELECT id, lane, next_attempt_at, channel_id, address_id, method,
         attempt_count > 0 AS was_tried,
         status = 'sending' AND lease_until > %(now)s AS is_in_flight,
-        next_attempt_at <= %(now)s AS is_due,
+        next_attempt_at <= %(now)s
+            OR (attempt_count = 0 AND next_attempt_at <= queued_at) AS is_due,
         coalesce(message ->> 'edits', '') <> '' AS is_edit,
         CASE WHEN coalesce(message ->> 'edits', '') = ''
             THEN message ->> 'thread_key' ELSE '' END AS thread_key
     FROM notifications_notification
     WHERE status IN ('queued', 'sending')
-        AND (status = 'sending' OR attempt_count > 0 OR next_attempt_at <= %(now)s)
+        AND (status = 'sending' OR attempt_count > 0
+            OR next_attempt_at <= greatest(%(now)s, queued_at))
 ),
 placed AS (
     SELECT *,
@@ -112,7 +118,7 @@ UPDATE notifications_notification AS row SET
     attempt_count = attempt_count + 1
 FROM picked
 WHERE row.id = picked.id
-RETURNING row.id, row.lease_token, row.lane
+RETURNING row.id, row.lease_token, row.lane, row.lease_until
 """
 
 

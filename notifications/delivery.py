@@ -51,6 +51,8 @@ _POLL_S = 0.2
 _MOST_PROVIDERS = 5
 # A database that restarts comes back; what was sent must not be forgotten meanwhile.
 _RECORD_FOR_S = 60.0
+# It goes on while a machine sleeps, where the system has such a clock.
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +72,21 @@ class _Clock:
 
     def __init__(self, now: datetime) -> None:
         self._now = now
-        self._started = time.monotonic()
+        self._started = time.clock_gettime(_STEADY)
 
     def __call__(self) -> datetime:
         return self._now + timedelta(seconds=self.elapsed_s)
 
     @property
     def elapsed_s(self) -> float:
-        return time.monotonic() - self._started
+        return time.clock_gettime(_STEADY) - self._started
 
 
 class _Slots:
     """The senders at work in this process, those included that a round has left."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._busy: Counter[int] = Counter()
 
     def free(self) -> dict[int, int]:
@@ -101,9 +103,15 @@ class _Slots:
     def give_back(self, lane: int) -> None:
         with self._lock:
             self._busy[lane] -= 1
+            self._lock.notify_all()
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._busy.total(), timeout_s)
 
 
 _slots = _Slots()
+_is_stopping = threading.Event()
 
 
 class _Job:
@@ -133,12 +141,14 @@ class _Job:
     def _run(self) -> None:
         with override(self._language):
             result = send(letter=self.letter, clock=self._clock)
-            _slots.give_back(self.letter.claim.lane)
             with self._lock:
                 self.result = result
             self._finished.put(self)
-            if self._is_left:
-                self._record(result)
+            try:
+                if self._is_left:
+                    self._record(result)
+            finally:
+                _slots.give_back(self.letter.claim.lane)
 
     def _record(self, result: Try) -> None:
         try:
@@ -227,7 +237,8 @@ def deliver_due(*, now: datetime, limit: int = 1000) -> DeliveryRound:
     try:
         while True:
             claims = []
-            if work.claimed < limit and work.clock.elapsed_s < _CLAIM_FOR_S:
+            is_open = work.clock.elapsed_s < _CLAIM_FOR_S and not _is_stopping.is_set()
+            if work.claimed < limit and is_open:
                 claims = claim_due(
                     now=work.clock(),
                     free_slots=_slots.free(),
@@ -246,6 +257,19 @@ def deliver_due(*, now: datetime, limit: int = 1000) -> DeliveryRound:
     finally:
         work.leave()
     return work.summary()
+
+
+def stop() -> None:
+    """Take nothing more out of the outbox in this process, which is about to end."""
+    _is_stopping.set()
+
+
+def wait_for_senders(*, timeout_s: float) -> bool:
+    """Let those finish and record that rounds have left; return whether all have.
+
+    What is cut off in the middle of it may have arrived, and is sent again.
+    """
+    return _slots.wait_until_idle(timeout_s)
 
 
 def deliver_one(*, notification: Notification, now: datetime) -> Notification:

@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from notifications import callbacks, providers
 from notifications.bundling import bundled, gather
 from notifications.carriers import carrier, needs_provider
-from notifications.claiming import Claim, held
+from notifications.claiming import LONGEST_SEND, Claim, held
 from notifications.fallthrough import bring_forward
 from notifications.message import Message, UnableToReadMessage
 from notifications.models import Attempt, Notification
@@ -35,6 +35,10 @@ from t4g_portal.lib.secrets import UnableToDecrypt
 
 logger = logging.getLogger(__name__)
 
+# An older look says nothing any more: a process may stand still between the two, and
+# somebody acknowledge or take the row over meanwhile.
+_LOOK_HOLDS_FOR = timedelta(seconds=5)
+
 
 class _NobodyCarries(Exception):
     """There is no provider that could carry the row."""
@@ -48,6 +52,8 @@ class Letter:
     destination: Destination
     message: Message
     idempotency_key: str
+    # Later it must not begin: see `send`.
+    send_by: datetime
     # Not before; a moment of the provider's that is reserved for it.
     at: datetime | None = None
 
@@ -103,6 +109,7 @@ def prepare(*, claim: Claim, now: datetime) -> Letter | Notification.Status | No
             destination=_destination(row, by, account, message),
             message=message,
             idempotency_key=row.idempotency_key,
+            send_by=min(now + _LOOK_HOLDS_FOR, claim.lease_until - LONGEST_SEND),
             at=at,
         )
     except UnableToDecrypt:
@@ -193,7 +200,11 @@ def _earlier(row: Notification, message: Message) -> Earlier | None:
 
 
 def send(*, letter: Letter, clock: Callable[[], datetime]) -> Try:
-    """Send and return what became of it; never raises."""
+    """Send and return what became of it; never raises.
+
+    After `send_by` it is not sent but tried again: a page that left then could come
+    after an acknowledgement, or twice.
+    """
     if letter.at is not None:
         time.sleep(max(0.0, (letter.at - clock()).total_seconds()))
     started_at, started = clock(), time.monotonic()
@@ -211,6 +222,15 @@ def send(*, letter: Letter, clock: Callable[[], datetime]) -> Try:
             **values,  # type: ignore[arg-type]
         )
 
+    if started_at > letter.send_by:
+        logger.error(
+            "notification %s was held up before it could be sent",
+            letter.claim.notification_id,
+        )
+        return result(
+            Attempt.Outcome.TEMPORARY,
+            detail=_("The portal stood still before it could be sent."),
+        )
     try:
         transport = transport_for(
             letter.destination.kind, account.kind if account else ""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_shutdown, worker_shutting_down
 from django.conf import settings
 from django.utils.translation import override
 
+from notifications import delivery
 from notifications.asking import ask_due
 from notifications.delivery import deliver_due
 from notifications.inbound import seen
@@ -15,6 +18,8 @@ from notifications.services import delete_ended
 from t4g_portal.lib.loops import run_cycle
 
 RETENTION = timedelta(days=400)
+# Within the minute that a container gets to stop; under `make run` it is cut short.
+_FINISH_WITHIN_S = 45.0
 
 
 @shared_task(name="notifications.tasks.deliver")
@@ -49,3 +54,13 @@ def _ask(now: datetime) -> None:
 def _keep_house(now: datetime) -> None:
     delete_ended(before=now - RETENTION)
     seen.forget(now=now)
+
+
+@worker_shutting_down.connect
+def _stop_delivering(**_: Any) -> None:
+    delivery.stop()
+
+
+@worker_shutdown.connect
+def _finish_sending(**_: Any) -> None:
+    delivery.wait_for_senders(timeout_s=_FINISH_WITHIN_S)

@@ -175,9 +175,11 @@ _database.update(
 _database.setdefault("OPTIONS", {})
 _database["OPTIONS"].setdefault("connect_timeout", 5)
 _database["OPTIONS"].setdefault(
-    # A lost lock or a runaway query ends; it never stops a loop for good.
+    # A lost lock or a runaway query ends; it never stops a loop for good. Nor does a
+    # process that stands still, or is gone without a word, with an incident locked.
     "options",
-    "-c statement_timeout=60000 -c lock_timeout=15000 -c jit=off",
+    "-c statement_timeout=60000 -c lock_timeout=15000 -c jit=off"
+    " -c idle_in_transaction_session_timeout=60000",
 )
 for _option, _value in {
     # The same for a server that is gone without a word; a socket file ignores it.
@@ -229,24 +231,25 @@ if REDIS_URL:
 else:
     _broker_dir = DATA_DIR / "broker"
     (_broker_dir / "queue").mkdir(parents=True, exist_ok=True)
-    (_broker_dir / "control").mkdir(parents=True, exist_ok=True)
     CELERY_BROKER_URL = "filesystem://localhost"
     CELERY_BROKER_TRANSPORT: str | None = "t4g_portal.file_broker:Transport"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(_broker_dir / "queue"),
         "data_folder_out": str(_broker_dir / "queue"),
-        "control_folder": str(_broker_dir / "control"),
         "store_processed": False,
         "polling_interval": 0.2,
     }
 
 
 def _tick(task: str, every_s: float, queue: str) -> dict[str, Any]:
-    """One beat entry whose message expires before it could pile up."""
+    """One beat entry whose message expires before it could pile up.
+
+    Not sooner than hosts' clocks may differ, or a worker takes no tick at all.
+    """
     return {
         "task": task,
         "schedule": every_s,
-        "options": {"queue": queue, "expires": max(every_s * 0.9, 0.9)},
+        "options": {"queue": queue, "expires": max(every_s * 0.9, 10.0)},
     }
 
 

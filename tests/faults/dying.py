@@ -94,6 +94,16 @@ def _stepped() -> None:
     advancing.advance_due(now=timezone.now())
 
 
+def _told_to_end() -> None:
+    """A worker as in production whose one task delivers; it ends by SIGTERM alone."""
+    from t4g_portal.celery import app
+
+    app.conf.update(broker_url="memory://", worker_enable_remote_control=False)
+    app.finalize()
+    app.send_task("notifications.tasks.deliver", queue="paging")
+    app.worker_main(["worker", "--pool=threads", "--concurrency=2", "--queues=paging"])
+
+
 POINTS: dict[str, Callable[[], None]] = {
     "claimed": _claimed,
     "looked-again": _looked_again,
@@ -102,6 +112,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "recorded": _recorded,
     "stepping": _stepping,
     "stepped": _stepped,
+    "told-to-end": _told_to_end,
 }
 
 if __name__ == "__main__":

@@ -387,6 +387,6 @@ def test_claiming_costs_one_query_and_an_idle_round_too(now, django_assert_num_q
         make_notification(now=now)
 
     with django_assert_num_queries(1):
-        claiming.claim_due(now=now, free_slots={5: 3}, at_most=10)
+        claiming.claim_due(now=now, free_slots={5: 5}, at_most=10)
     with django_assert_num_queries(1):
-        deliver_due(now=now - timedelta(hours=1))
+        deliver_due(now=now)
