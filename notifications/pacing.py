@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import connection
 
+from notifications.backoff import MAX_PAGING_S
 from notifications.models import Notification, ProviderState
 
 # How far ahead a moment may be that a sender waits for, by lane.
@@ -23,12 +24,24 @@ _AHEAD = {
     Notification.Lane.BULK: timedelta(0),
 }
 
+# No clock that is right is further from another one.
+_SKEW = timedelta(seconds=5)
+_LONGEST_PAUSE = timedelta(seconds=MAX_PAGING_S)
+
+# Only a pause that the provider asked for lately reaches further than the pace. Anything
+# else was written by a clock that has been set back since, and no page waits for it.
 _RESERVE = """
 INSERT INTO notifications_providerstate AS state (provider_id, error, next_free_at)
 VALUES (%(provider)s, '', %(now)s + %(gap)s)
 ON CONFLICT (provider_id) DO UPDATE
-SET next_free_at = greatest(state.next_free_at, %(now)s) + %(gap)s
+SET next_free_at = %(gap)s + CASE
+    WHEN state.next_free_at <= %(now)s + %(ahead)s
+        THEN greatest(state.next_free_at, %(now)s)
+    ELSE %(now)s END
 WHERE coalesce(state.next_free_at, %(now)s) <= %(now)s + %(ahead)s
+    OR (state.next_free_at > %(now)s + %(gap)s + %(skew)s
+        AND coalesce(state.failed_at NOT BETWEEN
+            %(now)s - %(longest_pause)s AND %(now)s + %(skew)s, true))
 RETURNING next_free_at - %(gap)s
 """
 
@@ -48,6 +61,8 @@ def reserve(*, provider_id: int, rate_per_s: float, lane: int, now: datetime) ->
         "now": now,
         "gap": timedelta(seconds=1 / rate_per_s),
         "ahead": _AHEAD[Notification.Lane(lane)],
+        "skew": _SKEW,
+        "longest_pause": _LONGEST_PAUSE,
     }
     with connection.cursor() as cursor:
         cursor.execute(_RESERVE, values)

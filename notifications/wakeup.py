@@ -10,8 +10,9 @@ from django.db import connection, transaction
 
 logger = logging.getLogger(__name__)
 
-# The tick comes every 2 s anyway; an older hint is worth nothing.
-_EXPIRES_S = 5
+# The tick comes every 2 s anyway; an older hint is worth nothing. Hosts' clocks may
+# differ by less than that.
+_EXPIRES_S = 10
 # Whoever has just committed waits for the broker: briefly, once, and not again soon
 # when it is away. Celery's own connection would try for 6 s.
 _BROKER_TIMEOUT_S = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from datetime import timedelta
 from types import FrameType
 from typing import Any, cast
@@ -17,6 +18,8 @@ from t4g_portal.celery import app
 ALIVE_FILE = "beat-alive"
 # What comes seldom comes first so long after the start.
 _AT_FIRST = timedelta(seconds=60)
+# A clock that is slowed down or corrected by less delays nothing that matters.
+_SET_BACK_S = 1.0
 
 
 class TickScheduler(beat.Scheduler):
@@ -29,14 +32,20 @@ class TickScheduler(beat.Scheduler):
     """
 
     _is_stopping = False
+    _ticked_at = 0.0
 
     def setup_schedule(self) -> None:
         """Have every entry due within a minute: an hourly one needs no quiet hour."""
         super().setup_schedule()
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         for entry in self.schedule.values():
             every = cast(Any, entry.schedule).run_every
             rest = max(every - _AT_FIRST, timedelta())
             entry.last_run_at = entry.default_now() - rest
+        # Celery's queue of what comes when; it is made again from the entries.
+        self._heap = None
 
     def adjust(self, n: float, drift: float = 0.0) -> float:
         """Return the seconds to sleep, with nothing taken off."""
@@ -54,9 +63,15 @@ class TickScheduler(beat.Scheduler):
         raise SystemExit
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Send the next entry, unless the request to end was lost in what it broke off."""
+        """Send the next entry, unless the request to end was lost in what it broke off.
+
+        When the clock was set back, entries would wait until it has caught up.
+        """
         if self._is_stopping:
             raise SystemExit
+        before, self._ticked_at = self._ticked_at, time.time()
+        if self._ticked_at < before - _SET_BACK_S:
+            self._begin_anew()
         return float(super().tick(*args, **kwargs))
 
     def sync(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -23,6 +23,7 @@ from incidents.auditing.judging import (
     judge_message,
 )
 from incidents.models import HeldAlert, Incident
+from notifications.backoff import MAX_PAGING_S, MAX_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,12 @@ WITH calling AS (
         (status = 'sending' AND (
             lease_until IS NULL OR lease_until < %(now)s - %(stuck)s
             OR lease_until > %(now)s))
-        OR (status = 'queued' AND next_attempt_at < %(now)s - %(not_leaving)s))
+        OR (status = 'queued' AND (
+            next_attempt_at < %(now)s - %(not_leaving)s
+            OR next_attempt_at > %(now)s AND (
+                queued_at > %(now)s + %(late)s
+                OR attempt_count > 0 AND next_attempt_at > %(now)s + %(late)s
+                    + CASE lane WHEN 0 THEN %(page_wait)s ELSE %(wait)s END))))
     UNION ALL
     SELECT message.id FROM notifications_notification message
     JOIN calling USING (subject_key)
@@ -84,7 +90,8 @@ SELECT message.id, incident.id, message.status, message.next_attempt_at,
             AND (other.status = 'sending' AND other.lease_until > %(now)s
                 OR other.status = 'queued' AND other.attempt_count > 0
                     AND other.next_attempt_at >= %(now)s - %(not_leaving)s
-                OR other.status = 'sent' AND other.ended_at > %(now)s - %(stuck)s))
+                OR other.status = 'sent' AND other.ended_at > %(now)s - %(stuck)s)),
+    message.next_attempt_at > %(now)s
 FROM suspect
 JOIN notifications_notification message USING (id)
 LEFT JOIN incidents_incident incident
@@ -158,6 +165,7 @@ def _facts(incident: Incident, now: datetime, with_rows: set[int]) -> IncidentFa
         paged_at=incident.paged_at,
         opened_at=incident.opened_at,
         has_rows=incident.pk in with_rows,
+        began_at=incident.escalation_began_at,
     )
 
 
@@ -167,6 +175,9 @@ def _messages(now: datetime) -> Iterator[Found]:
         "stuck": STUCK_AFTER,
         "not_leaving": NOT_LEAVING_AFTER,
         "receipt": RECEIPT_WITHIN,
+        "late": LATE_AFTER,
+        "page_wait": timedelta(seconds=MAX_PAGING_S),
+        "wait": timedelta(seconds=MAX_S),
     }
     with connection.cursor() as cursor:
         cursor.execute(_MESSAGES, parameters)

@@ -39,7 +39,7 @@ class IncidentFacts:
     `next_at`: when the engine looks at it next; `wanted_at`: when the planner says that
     it should, None when it need not. `is_calling`: somebody should be told of it, and
     nobody has it. `has_rows`: the outbox holds the last page; `page_count` pages were
-    written, the last one at `paged_at`.
+    written, the last one at `paged_at`. `began_at`: when the present climb began.
     """
 
     next_at: datetime | None
@@ -50,6 +50,7 @@ class IncidentFacts:
     paged_at: datetime | None
     opened_at: datetime
     has_rows: bool
+    began_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class MessageFacts:
     """A message that has not ended, or was handed on.
 
     `awaits_receipt`: the provider promised a report and none has come. `is_held_up`:
-    another message to the same destination is tried first.
+    another message to the same destination is tried first. `is_ahead`: it waits for
+    longer than anything does, or was written later than now.
     """
 
     status: str
@@ -67,6 +69,7 @@ class MessageFacts:
     is_wanted: bool
     awaits_receipt: bool
     is_held_up: bool
+    is_ahead: bool = False
 
 
 def judge_incident(*, facts: IncidentFacts, now: datetime) -> Kind | None:
@@ -74,7 +77,7 @@ def judge_incident(*, facts: IncidentFacts, now: datetime) -> Kind | None:
     if facts.next_at is None:
         if facts.wanted_at is not None:
             return Kind.NO_NEXT_STEP
-    elif _is_late(facts.next_at, facts.wanted_at, now):
+    elif _is_late(facts, facts.next_at, now):
         return Kind.LATE_STEP
     if not facts.is_calling or facts.is_untold:
         return None
@@ -87,11 +90,22 @@ def judge_incident(*, facts: IncidentFacts, now: datetime) -> Kind | None:
     return None
 
 
-def _is_late(next_at: datetime, wanted_at: datetime | None, now: datetime) -> bool:
+def _is_late(facts: IncidentFacts, next_at: datetime, now: datetime) -> bool:
     if next_at < now - LATE_AFTER:
         return True
+    if facts.is_calling and is_ahead(facts.paged_at, facts.began_at, now=now):
+        return True
     # Whatever the planner wanted at once may have been set aside for a minute.
+    wanted_at = facts.wanted_at
     return wanted_at is not None and next_at > max(wanted_at, now) + _TOO_FAR
+
+
+def is_ahead(*moments: datetime | None, now: datetime) -> bool:
+    """Whether one of some past moments is still to come.
+
+    Then the clock was set back since, and what is planned from there comes too late.
+    """
+    return any(moment > now + LATE_AFTER for moment in moments if moment is not None)
 
 
 def judge_message(*, facts: MessageFacts, now: datetime) -> Kind | None:
@@ -100,6 +114,8 @@ def judge_message(*, facts: MessageFacts, now: datetime) -> Kind | None:
         lease = facts.lease_until
         if lease is None or not now - STUCK_AFTER <= lease <= now + LONGEST_LEASE:
             return Kind.STUCK
+    if facts.status == "queued" and facts.is_ahead:
+        return Kind.NOT_LEAVING
     if facts.status == "queued" and not facts.is_held_up:
         return Kind.NOT_LEAVING if facts.due_at < now - NOT_LEAVING_AFTER else None
     if facts.status == "sent" and facts.awaits_receipt and facts.is_wanted:

@@ -17,7 +17,7 @@ from incidents import escalation, paging, priorities
 from incidents.advancing import advance_due
 from incidents.auditing import gathering
 from incidents.auditing.gathering import Found
-from incidents.auditing.judging import LONGEST_LEASE, Kind
+from incidents.auditing.judging import LONGEST_LEASE, Kind, is_ahead
 from incidents.deploy_windows import advance_windows
 from incidents.messages import Reason
 from incidents.models import AuditFinding, Incident
@@ -59,11 +59,16 @@ def take_due(*, now: datetime) -> None:
 
 
 def _schedule(found: Found, now: datetime) -> None:
-    """Let the planner say when."""
+    """Let the planner say when; after a clock was set back, from the first step on."""
     incident = _locked(found, now)
-    if incident is not None:
-        paging.schedule(incident=incident, now=now)
-        incident.save(update_fields=["next_escalation_at"])
+    if incident is None:
+        return
+    if is_ahead(incident.paged_at, incident.escalation_began_at, now=now):
+        incident.escalation_began_at = now
+        incident.escalation_runs = []
+        incident.paged_at = min(incident.paged_at, now) if incident.paged_at else None
+    paging.schedule(incident=incident, now=now)
+    incident.save()
 
 
 def _page_again(found: Found, now: datetime) -> None:
@@ -97,6 +102,12 @@ def _release(found: Found, now: datetime) -> None:
 
 
 def _wake_delivery(found: Found, now: datetime) -> None:
+    """Let it leave now: it is late, or waits for a clock that was set back."""
+    Notification.objects.filter(
+        pk=found.notification_id or 0,
+        status=Notification.Status.QUEUED,
+        next_attempt_at__gt=now,
+    ).update(next_attempt_at=now)
     wake_up_on_commit()
 
 
