@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Q
+from django.db.models import Count, Max, Q
 from django.utils.translation import pgettext
 
 from incidents import alarms, intake
@@ -37,6 +37,9 @@ _BATCH = 50
 _HEARTBEAT_VOUCH = timedelta(seconds=60)
 # Blind for so long before anybody is told: a cable is replugged faster.
 _BLIND_TOLD_AFTER = timedelta(seconds=10)
+# Hosts' clocks differ by less; what is further ahead was stored before one was set back.
+_SET_BACK = timedelta(minutes=2)
+_CLOCK_KEY = "portal:clock"
 
 
 def watch(*, now: datetime) -> None:
@@ -54,6 +57,7 @@ def watch(*, now: datetime) -> None:
         scheduling.free_lost_slots,
         scheduling.bring_forward,
         take_heartbeats,
+        tell_of_clock,
     )
     for step in steps:
         try:
@@ -293,6 +297,39 @@ def take_heartbeats(*, now: datetime) -> int:
         fresh_until__gte=now,
     ).update(fresh_until=now + _HEARTBEAT_VOUCH)
     return len(outcomes)
+
+
+@transaction.atomic
+def tell_of_clock(*, now: datetime) -> None:
+    """Raise an alert while results stand in the future, because a clock was set back.
+
+    Older ones count for nothing until it has caught up: nobody would hear of an outage.
+    """
+    ahead = MonitorState.objects.filter(
+        monitor__is_enabled=True, last_result_at__gt=now + _SET_BACK
+    ).aggregate(count=Count("pk"), until=Max("last_result_at"))
+    if not ahead["count"]:
+        intake.resolve(dedup_key=_CLOCK_KEY, now=now)
+        return
+    intake.trigger(
+        dedup_key=_CLOCK_KEY,
+        service=alarms.own_service(),
+        title=pgettext("stored", "Monitoring is blind: the clock was set back"),
+        priority=str(Priority.P1),
+        started_at=now,
+        now=now,
+        detail=pgettext(
+            "stored",
+            "Monitors whose results stand in the future: %(count)d. They notice nothing "
+            "until %(until)s UTC; look at what they watch yourself. Check the clocks of "
+            "the portal's hosts.",
+        )
+        % {
+            "count": ahead["count"],
+            "until": f"{ahead['until'].astimezone(UTC):%Y-%m-%d %H:%M}",
+        },
+        is_public=False,
+    )
 
 
 def note_connectivity(

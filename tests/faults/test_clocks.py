@@ -12,12 +12,14 @@ from celery import Celery
 
 from incidents.advancing import advance_due
 from incidents.auditing.passing import audit
-from incidents.models import Incident
+from incidents.models import Alert, Incident
+from monitors import watching
+from monitors.models import MonitorState
 from notifications.delivery import deliver_due
 from notifications.models import Notification, ProviderState
 from notifications.pacing import reserve
 from t4g_portal import beat
-from tests.factories import make_channel, make_priority_rules
+from tests.factories import make_channel, make_monitor, make_priority_rules
 from tests.incidents.making import make_incident, pages_of, reread
 from tests.notifications.making import make_notification, make_twilio
 
@@ -132,6 +134,24 @@ def test_message_in_back_off_or_planned_for_later_keeps_its_time(now):
     assert deliver_due(now=now).claimed == 0
     planned.refresh_from_db()
     assert planned.next_attempt_at == now + 5 * HOUR
+
+
+def test_monitors_that_wait_for_their_clock_are_said_to_be_blind(now):
+    make_priority_rules(make_channel())
+    monitor = make_monitor()
+    watching.admit_new(now=now)
+    MonitorState.objects.filter(monitor=monitor).update(last_result_at=now + HOUR)
+
+    watching.watch(now=now)
+    watching.watch(now=now + MINUTE)
+    alert = Alert.objects.get(dedup_key="portal:clock")
+    assert (alert.status, alert.priority) == ("firing", "p1")
+    assert "10:00 UTC" in alert.detail
+    assert len(pages_of(alert.incident)) == 1
+
+    watching.watch(now=now + HOUR)
+    alert.refresh_from_db()
+    assert alert.status == "resolved"
 
 
 def test_ticks_go_on_after_the_clock_was_set_back(monkeypatch):
