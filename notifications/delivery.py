@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
@@ -30,7 +31,7 @@ from django.utils.translation import get_language, override
 from notifications.claiming import Claim, claim_due, claim_one
 from notifications.letters import Letter, prepare, send
 from notifications.models import Address, Channel, Notification, Provider
-from notifications.recording import Try, record
+from notifications.recording import Try, postpone, record
 from notifications.services import send_provider_test, send_test
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ _PATIENCE_S = 3.0
 _POLL_S = 0.2
 # One after another when each of them fails.
 _MOST_PROVIDERS = 5
+# After the database refused to say whether it is wanted.
+_LOOK_AGAIN_AFTER = timedelta(seconds=1)
 # A database that restarts comes back; what was sent must not be forgotten meanwhile.
 _RECORD_FOR_S = 60.0
 # It goes on while a machine sleeps, where the system has such a clock.
@@ -178,6 +181,14 @@ class _Round:
         self.claimed += 1
         try:
             prepared = prepare(claim=claim, now=self.clock())
+        except OperationalError:
+            # A lock or a deadlock, not the row: it has not been on its way.
+            logger.exception(
+                "notification %s is looked at again", claim.notification_id
+            )
+            with suppress(Error):
+                postpone(claim=claim, until=self.clock() + _LOOK_AGAIN_AFTER)
+            return
         except Exception:
             # The lease is its back-off; the others go on.
             logger.exception("notification %s can't be read", claim.notification_id)

@@ -14,16 +14,21 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from incidents import services
 from incidents.advancing import advance_due
-from incidents.models import Incident
+from incidents.models import Incident, PriorityRule
 from notifications.delivery import deliver_due
 from notifications.models import Notification
-from tests.factories import make_priority_rules, make_user
-from tests.incidents.making import make_incident, outbox, reread
+from tests.factories import (
+    make_address,
+    make_policy,
+    make_priority_rules,
+    make_user,
+)
+from tests.incidents.making import make_incident, outbox, pages_of, reread
 from tests.notifications.making import make_webhook_channel, outcomes
 from tests.notifications.servers import Receiver, running
 
@@ -123,6 +128,44 @@ def test_nothing_leaves_after_an_acknowledgement_whoever_died_before(
 
     assert len(receiver.requests) == heard
     assert page.status == Status.CANCELLED
+
+
+def test_page_that_a_deadlock_held_up_leaves_a_second_later_as_what_it_is(
+    receiver, monkeypatch
+):
+    _incident, page = page_of(receiver)
+    now = timezone.now()
+    with monkeypatch.context() as patched:
+        patched.setattr("notifications.letters.held", _deadlocked)
+        deliver_due(now=now)
+    assert (receiver.requests, outcomes(page)) == ([], [])
+
+    deliver_due(now=now + timedelta(seconds=2))
+
+    assert (outcomes(page), marks(receiver)) == (["sent"], [""])
+
+
+def _deadlocked(**_values: Any) -> Any:
+    raise OperationalError("deadlock detected")
+
+
+def test_page_to_somebody_who_was_deleted_meanwhile_goes_to_others(receiver):
+    make_priority_rules(make_webhook_channel(receiver.url))
+    address = make_address()
+    policy = make_policy({"contacts": [address.contact]})
+    PriorityRule.objects.filter(priority="p0").update(policy=policy)
+    now = timezone.now()
+    incident = make_incident(now=now)
+    address.contact.delete()
+
+    deliver_due(now=now)
+    advance_due(now=now + MINUTE)
+    deliver_due(now=now + MINUTE)
+
+    pages = [row.status for row in pages_of(incident)]
+    assert pages == [Status.CANCELLED, Status.SENT]
+    # The other one says that the policy reaches nobody any more.
+    assert len(receiver.requests) == 2
 
 
 def test_engine_that_dies_within_a_step_has_not_taken_it(receiver):

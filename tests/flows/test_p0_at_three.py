@@ -263,6 +263,30 @@ def test_p0_climbs_by_every_way_until_somebody_has_it(world):
             seconds=15,
             what="no button to be left in Slack",
         )
+        # In its place: no new message in the channel, and its thread tells the story.
+        tops = slack.tops("C0ALERTS")
+        assert [one["ts"] for one in tops[:1]] == [first["ts"]]
+        assert len(tops) == 3
+        assert all("<!channel>" not in json.dumps(one) for one in tops)
+        log = until(
+            lambda: [
+                one
+                for one in slack.thread("C0ALERTS", first["ts"])
+                if "Bruno" in json.dumps(one)
+                and "Aïcha" in json.dumps(one, ensure_ascii=False)
+            ],
+            seconds=15,
+            what="the thread to tell who was paged and who had it",
+        )
+        assert len(log) == 1
+        # One conversation in each mailbox; who was told by SMS hears the end by SMS.
+        subjects = {one["Subject"].removeprefix("Re: ") for one in mail.messages}
+        assert len(subjects) <= 2
+        until(lambda: is_quiet(portal), seconds=10, what="the outbox to be empty")
+        texts = [one["to"] for one in twilio.messages]
+        texts += [to for job in ovh.jobs for to in job["receivers"]]
+        assert (texts.count(AICHA), texts.count(BRUNO)) == (3, 2)
+        assert len(mail.messages) == 8
         assert len(twilio.calls) == 0
         said = rows(
             portal,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,11 +38,17 @@ def test_beat_sends_ticks_that_expire_and_ends_when_asked(tmp_path: Path):
         ):
             assert time.monotonic() < deadline, "no tick came"
             time.sleep(0.05)
+        read = ticks[0].read_text()
+        # Whatever somebody deletes below it.
+        shutil.rmtree(tmp_path / "broker")
+        while not list(queue.glob("*.probes.msg")):
+            assert time.monotonic() < deadline, "no tick came any more"
+            time.sleep(0.05)
     finally:
         beat.terminate()
 
     assert beat.wait(timeout=10) == 0
-    headers = json.loads(ticks[0].read_text())["headers"]
+    headers = json.loads(read)["headers"]
     assert headers["task"] == "monitors.tasks.probe"
     assert headers["expires"] is not None
 
