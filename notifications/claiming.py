@@ -51,14 +51,14 @@ live AS (
         attempt_count > 0 AS was_tried,
         status = 'sending' AND lease_until > %(now)s AS is_in_flight,
         next_attempt_at <= %(now)s
-            OR (attempt_count = 0 AND next_attempt_at <= queued_at) AS is_due,
+            OR (attempt_count = 0 AND next_attempt_at = queued_at) AS is_due,
         coalesce(message ->> 'edits', '') <> '' AS is_edit,
         CASE WHEN coalesce(message ->> 'edits', '') = ''
             THEN message ->> 'thread_key' ELSE '' END AS thread_key
     FROM notifications_notification
     WHERE status IN ('queued', 'sending')
         AND (status = 'sending' OR attempt_count > 0
-            OR next_attempt_at <= greatest(%(now)s, queued_at))
+            OR next_attempt_at <= %(now)s OR next_attempt_at = queued_at)
 ),
 placed AS (
     SELECT *,

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection
 
-from notifications.backoff import MAX_PAGING_S
+from notifications.backoff import MAX_ASKED_S
 from notifications.models import Notification, ProviderState
 
 # How far ahead a moment may be that a sender waits for, by lane.
@@ -26,7 +26,7 @@ _AHEAD = {
 
 # No clock that is right is further from another one.
 _SKEW = timedelta(seconds=5)
-_LONGEST_PAUSE = timedelta(seconds=MAX_PAGING_S)
+_LONGEST_PAUSE = timedelta(seconds=MAX_ASKED_S)
 
 # Only a pause that the provider asked for lately reaches further than the pace. Anything
 # else was written by a clock that has been set back since, and no page waits for it.

@@ -23,7 +23,7 @@ from incidents.auditing.judging import (
     judge_message,
 )
 from incidents.models import HeldAlert, Incident
-from notifications.backoff import MAX_PAGING_S, MAX_S
+from notifications.backoff import MAX_ASKED_S, MAX_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def _messages(now: datetime) -> Iterator[Found]:
         "not_leaving": NOT_LEAVING_AFTER,
         "receipt": RECEIPT_WITHIN,
         "late": LATE_AFTER,
-        "page_wait": timedelta(seconds=MAX_PAGING_S),
+        "page_wait": timedelta(seconds=MAX_ASKED_S),
         "wait": timedelta(seconds=MAX_S),
     }
     with connection.cursor() as cursor:
