@@ -19,6 +19,11 @@ class IncidentsConfig(AppConfig):
             names=_schedule_names,
             page="admin:incidents_schedule_change",
         )
+        sources.register(
+            kind="expectation",
+            names=_expectation_names,
+            page="admin:incidents_reachexpectation_change",
+        )
         surroundings.register(
             name="incidents.deploy_windows", source=deploying_queries.around
         )
@@ -28,3 +33,10 @@ def _schedule_names(numbers: Collection[int]) -> dict[int, str]:
     from incidents.models import Schedule
 
     return dict(Schedule.objects.filter(pk__in=numbers).values_list("pk", "name"))
+
+
+def _expectation_names(numbers: Collection[int]) -> dict[int, str]:
+    from incidents.models import ReachExpectation
+
+    rows = ReachExpectation.objects.filter(pk__in=numbers)
+    return dict(rows.values_list("pk", "name"))

@@ -27,13 +27,14 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def policy_for(
-    *, service: Service, priority: str, fixed: EscalationPolicy | None = None
+    *, service: Service | None, priority: str, fixed: EscalationPolicy | None = None
 ) -> Policy:
     """Return what an incident of a service follows: the service's policy, else the
     matrix row's, else the guide's. Some eight queries.
 
     A policy of the service for all priorities leaves those alone that wait for the
     digest; `fixed` is used whatever they say, and kept when the priority changes.
+    `service` None: any that has no policy of its own.
     """
     guide = GUIDE[priority]
     rule = PriorityRule.objects.filter(priority=priority).first()
@@ -43,7 +44,7 @@ def policy_for(
         is_digest=rule.is_digest if rule else guide.is_digest,
         is_fixed=fixed is not None,
     )
-    own = _service_policy(service, priority)
+    own = None if service is None else _service_policy(service, priority)
     if fixed is not None or (own is not None and own.priority == priority):
         plain = replace(plain, is_digest=False)
     chosen = fixed or (own.policy if own else rule.policy if rule else None)

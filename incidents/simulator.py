@@ -6,14 +6,14 @@ nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from incidents import priorities
+from incidents import priorities, reach
 from incidents.escalation.policy import Policy
 from incidents.escalation.simulating import Moment, simulate
 from incidents.models import EscalationPolicy, Service
-from incidents.reach import world_of
 
 HORIZON = timedelta(hours=1)
 MAX_HORIZON = timedelta(days=3)
@@ -51,14 +51,7 @@ def run(
     if not timedelta() < horizon <= MAX_HORIZON:
         raise ValueError("a horizon lies within three days")
     policy = priorities.policy_for(service=service, priority=priority, fixed=fixed)
-    moments = simulate(
-        policy=policy,
-        at=at,
-        until=at + horizon,
-        look=lambda moment: world_of(policy=policy, at=moment),
-        limit=MAX_PAGES,
-    )
-    found = tuple(moments)
+    found = tuple(pages(policy=policy, at=at, until=at + horizon))
     return Simulation(
         policy=policy,
         at=at,
@@ -66,4 +59,15 @@ def run(
         moments=found,
         response_due_at=policy.response_due(since=at),
         is_cut=len(found) == MAX_PAGES,
+    )
+
+
+def pages(*, policy: Policy, at: datetime, until: datetime) -> Iterator[Moment]:
+    """Yield the pages of an incident that opens at `at`, each when it is asked for."""
+    return simulate(
+        policy=policy,
+        at=at,
+        until=until,
+        look=lambda moment: reach.world_of(policy=policy, at=moment),
+        limit=MAX_PAGES,
     )

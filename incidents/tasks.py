@@ -11,6 +11,7 @@ from incidents import deploy_windows, digest
 from incidents.advancing import advance_all
 from incidents.auditing import passing
 from incidents.collaboration.reminding import remind_due
+from incidents.expectations import keeping
 from incidents.oncall import (
     handoffs,
     importing,
@@ -30,6 +31,7 @@ IMPORT_BOUND_S = 3 * 900
 PUBLISH_BOUND_S = 3 * 300
 REMIND_BOUND_S = 3 * 3600
 AUDIT_BOUND_S = 300
+EXPECT_BOUND_S = 600
 
 
 @shared_task(name="incidents.tasks.advance")
@@ -108,4 +110,14 @@ def audit() -> None:
         name=passing.LOOP,
         bound_s=AUDIT_BOUND_S,
         cycle=lambda now: passing.audit(now=now),
+    )
+
+
+@shared_task(name="incidents.tasks.expect")
+def expect() -> None:
+    """Judge what must stay true of the road to people; see `incidents.expectations`."""
+    run_cycle(
+        name="incidents.expect",
+        bound_s=EXPECT_BOUND_S,
+        cycle=lambda now: keeping.watch(now=now),
     )

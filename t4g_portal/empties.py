@@ -49,6 +49,14 @@ _EMPTIES: Mapping[str, Empty] = {
         "first_run:start",
         _("First steps"),
     ),
+    "incidents.reachexpectation": Empty(
+        _(
+            "What must stay true, such as “a P0 on Sunday night reaches somebody by SMS "
+            "within 5 minutes”. The portal says when it no longer does."
+        ),
+        "simulator",
+        _("To the simulator"),
+    ),
     "monitors.drillplan": Empty(
         _("A drill that runs by itself, so that a broken road is found in time."),
         "drills:list",

@@ -63,6 +63,7 @@ GROUPS: Sequence[Group] = (
             Entry("incidents.Team", "groups"),
             Entry("incidents.EscalationPolicy", "trending_up"),
             Entry("incidents.PriorityRule", "priority_high"),
+            Entry("incidents.ReachExpectation", "rule"),
             Entry("monitors.DrillPlan", "event_repeat"),
             Entry("notifications.Notification", "outbox"),
         ),

@@ -37,6 +37,7 @@ EXPECTED_LOOPS: Mapping[str, int] = MappingProxyType(
         "incidents.advance": 60,
         "monitors.drill": 60,
         "incidents.audit": 300,
+        "incidents.expect": 600,
         "incidents.on_call": 300,
         "incidents.import_calendars": 2700,
         "incidents.publish_shifts": 900,

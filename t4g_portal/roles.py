@@ -45,6 +45,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "incidents.escalationstep":       ("vacd",  "v",     "",      "v"),
     "incidents.servicepolicy":        ("vacd",  "v",     "",      "v"),
     "incidents.team":                 ("vacd",  "v",     "",      "v"),
+    "incidents.reachexpectation":     ("vacd",  "v",     "",      "v"),
     "incidents.incident":             ("vc",    "vc",    "v",     "v"),
     "incidents.alert":                ("v",     "v",     "v",     "v"),
     "incidents.incidentevent":        ("v",     "v",     "v",     "v"),

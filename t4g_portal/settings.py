@@ -263,6 +263,7 @@ CELERY_BEAT_SCHEDULE = {
     "incidents.advance": _tick("incidents.tasks.advance", 5.0, "paging"),
     # Not beside the loops that it looks after: they may be stuck together.
     "incidents.audit": _tick("incidents.tasks.audit", 60.0, "housekeeping"),
+    "incidents.expect": _tick("incidents.tasks.expect", 60.0, "housekeeping"),
     "incidents.on_call": _tick("incidents.tasks.keep_on_call", 60.0, "housekeeping"),
     "incidents.import_calendars": _tick(
         "incidents.tasks.import_calendars", 900.0, "housekeeping"

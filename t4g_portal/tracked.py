@@ -17,6 +17,7 @@ from incidents.models import (
     Override,
     Participant,
     PriorityRule,
+    ReachExpectation,
     Rotation,
     Schedule,
     Service,
@@ -45,6 +46,7 @@ def track_configuration() -> None:
     track(EscalationPolicy)
     track(EscalationStep, part_of="policy")
     track(PriorityRule)
+    track(ReachExpectation)
     track(Schedule)
     track(Rotation)
     track(Participant, part_of="rotation")

@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
-from incidents.admin import deploying, incident, oncall, policy, service, together
+from incidents.admin import (
+    deploying,
+    expectation,
+    incident,
+    oncall,
+    policy,
+    service,
+    together,
+)
 
-__all__ = ["deploying", "incident", "oncall", "policy", "service", "together"]
+__all__ = [
+    "deploying",
+    "expectation",
+    "incident",
+    "oncall",
+    "policy",
+    "service",
+    "together",
+]

@@ -17,6 +17,7 @@ from unfold.admin import StackedInline, TabularInline
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from incidents import policy_rules, preview, priorities, reach
+from incidents.admin.forewarning import ForewarnedForm, ForewarningAdmin
 from incidents.escalation import Policy
 from incidents.models import (
     EscalationPolicy,
@@ -26,7 +27,6 @@ from incidents.models import (
 )
 from incidents.models.schedule import weekdays
 from notifications.models import Channel
-from t4g_portal.lib.admin import PortalAdmin
 from t4g_portal.lib.priority import Priority
 
 _WHOM = ("channels", "schedules", "contacts", "teams")
@@ -48,7 +48,7 @@ def channel_words(channel: Channel) -> str:
     return channel.name
 
 
-class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
+class PolicyForm(ForewarnedForm):
     """A policy without its steps."""
 
     class Meta:
@@ -148,7 +148,7 @@ class StepInline(StackedInline):  # type: ignore[misc]
 
 
 @admin.register(EscalationPolicy)
-class EscalationPolicyAdmin(PortalAdmin):
+class EscalationPolicyAdmin(ForewarningAdmin):
     form = PolicyForm
     inlines = (StepInline,)
     list_display = ("name", "step_count", "followed_by", "description")
@@ -190,7 +190,7 @@ class EscalationPolicyAdmin(PortalAdmin):
 
 
 @admin.register(Team)
-class TeamAdmin(PortalAdmin):
+class TeamAdmin(ForewarningAdmin):
     list_display = ("name", "member_count")
     search_fields = ("name", "members__name")
     ordering = ("name",)

@@ -9,23 +9,27 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
+from incidents.admin.forewarning import ForewarnedForm, ForewarningAdmin
 from incidents.admin.parts import PriorityShown
 from incidents.admin.policy import ServicePolicyInline
 from incidents.forms import ServiceForm
 from incidents.models import Incident, PriorityRule, Service
-from t4g_portal.lib.admin import PortalAdmin
 from t4g_portal.lib.wording import duration
 
 
+class ForewarnedServiceForm(ForewarnedForm, ServiceForm):
+    """A service, whose policies decide who is told."""
+
+
 @admin.register(Service)
-class ServiceAdmin(PortalAdmin):
+class ServiceAdmin(ForewarningAdmin):
     list_display = ("name", "slug", "is_public", "open_count", "position")
     list_editable = ("position",)
     list_filter = ("is_public",)
     search_fields = ("name", "slug", "description")
     ordering = ("position", "name")
     prepopulated_fields = {"slug": ("name",)}
-    form = ServiceForm
+    form = ForewarnedServiceForm
     inlines = (ServicePolicyInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
@@ -42,7 +46,7 @@ class ServiceAdmin(PortalAdmin):
 
 
 @admin.register(PriorityRule)
-class PriorityRuleAdmin(PriorityShown, PortalAdmin):
+class PriorityRuleAdmin(PriorityShown, ForewarningAdmin):
     list_display = (
         "shown_priority",
         "policy",

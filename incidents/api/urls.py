@@ -6,6 +6,7 @@ from django.urls import path
 
 from incidents.api.covers import AbsenceResource, OverrideResource, SwapResource
 from incidents.api.deploying import DeployWindowResource, HeldAlertResource
+from incidents.api.expectations import ExpectationResource
 from incidents.api.incidents import (
     IncidentAlertResource,
     IncidentResource,
@@ -88,6 +89,7 @@ urlpatterns = [
     ),
     path("numbers/", NumbersResource.as_view({"get": "read"})),
     path("simulator/", SimulatorResource.as_view({"get": "read"})),
+    *resource("expectations/", ExpectationResource),
     *resource("priority-rules/", PriorityRuleResource),
     *resource("escalation-policies/", PolicyResource),
     *resource("teams/", TeamResource),

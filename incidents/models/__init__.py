@@ -6,6 +6,7 @@ from incidents.models.alert import Alert
 from incidents.models.audit import AuditFinding
 from incidents.models.cover import Absence, Override, SwapRequest
 from incidents.models.deploy_window import DeployWindow, HeldAlert
+from incidents.models.expectation import ReachExpectation, ReachExpectationState
 from incidents.models.followup import ActionItem, Postmortem
 from incidents.models.incident import Incident, IncidentEvent
 from incidents.models.oncall import (
@@ -47,6 +48,8 @@ __all__ = [
     "Postmortem",
     "PriorityRule",
     "PublishedShift",
+    "ReachExpectation",
+    "ReachExpectationState",
     "Rotation",
     "Schedule",
     "ScheduleState",

@@ -27,6 +27,7 @@ from incidents.models import (
     Incident,
     Override,
     PriorityRule,
+    ReachExpectation,
     Rotation,
     Schedule,
     Service,
@@ -435,6 +436,7 @@ DECLARED: dict[str, Asks] = {
     "api/metrics/business": api("kpis.view_kpi"),
     "api/v1/simulator/": api("incidents.view_escalationpolicy"),
     **_api_of(EscalationPolicy, "escalation-policies"),
+    **_api_of(ReachExpectation, "expectations"),
     **_api_of(Team, "teams"),
     "api/v1/service-policies/": api(
         "incidents.view_servicepolicy", "incidents.add_servicepolicy"
@@ -681,6 +683,9 @@ ACTIONS: dict[str, dict[str, str]] = {
     ),
     "monitors.controltarget": dict.fromkeys(
         ("enable", "disable"), "monitors.change_controltarget"
+    ),
+    "incidents.reachexpectation": dict.fromkeys(
+        ("enable", "disable"), "incidents.change_reachexpectation"
     ),
     "monitors.drillplan": dict.fromkeys(
         ("enable", "disable"), "monitors.change_drillplan"

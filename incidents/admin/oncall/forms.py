@@ -13,7 +13,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from incidents.admin.oncall.gap_warning import GapForm
+from incidents.admin.forewarning import ForewarnedForm
 from incidents.models import Absence, Override, Rotation, Schedule
 from incidents.models.schedule import weekdays
 from incidents.oncall.validation import (
@@ -24,7 +24,7 @@ from incidents.oncall.validation import (
 from t4g_portal.lib.faults import Fault
 
 
-class ScheduleForm(GapForm):
+class ScheduleForm(ForewarnedForm):
     """A schedule, whose calendar address is neither shown nor needed to save the rest."""
 
     new_ical_url = forms.CharField(
@@ -75,7 +75,7 @@ class ScheduleForm(GapForm):
         return saved
 
 
-class RotationForm(GapForm):
+class RotationForm(ForewarnedForm):
     """A rotation; the people are the lines below it."""
 
     only_weekdays = forms.MultipleChoiceField(
@@ -109,7 +109,7 @@ class RotationForm(GapForm):
         return cleaned
 
 
-class OverrideForm(GapForm):
+class OverrideForm(ForewarnedForm):
     """Somebody instead of the rotations."""
 
     class Meta:
@@ -123,7 +123,7 @@ class OverrideForm(GapForm):
         return cleaned
 
 
-class AbsenceForm(GapForm):
+class AbsenceForm(ForewarnedForm):
     """Somebody who can't be on call."""
 
     class Meta:

@@ -12,6 +12,7 @@ from t4g_portal.configuration.sections.checklists import (
 )
 from t4g_portal.configuration.sections.incidents import (
     ESCALATION_POLICIES,
+    EXPECTATIONS,
     PRIORITY_RULES,
     SERVICE_POLICIES,
     SERVICES,
@@ -50,6 +51,7 @@ SECTIONS = (
     ESCALATION_POLICIES,
     PRIORITY_RULES,
     SERVICE_POLICIES,
+    EXPECTATIONS,
     CONTROL_TARGETS,
     MONITORS,
     THRESHOLDS,

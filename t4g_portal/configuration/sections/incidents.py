@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from django.utils.translation import gettext_lazy
 
 from incidents import policy_rules
+from incidents.expectations.rules import expectation_faults
 from incidents.models import (
     EscalationPolicy,
     EscalationStep,
     PriorityRule,
+    ReachExpectation,
     Schedule,
     Service,
     ServicePolicy,
@@ -42,6 +44,11 @@ def _check_policy(candidate: Candidate) -> Iterator[Fault]:
     for index, step in enumerate(steps):
         for fault in policy_rules.step_faults(step):
             yield Fault(fault.field, fault.message, part="steps", index=index)
+
+
+def _check_expectation(candidate: Candidate) -> Iterator[Fault]:
+    for fault in expectation_faults(candidate.values):
+        yield Fault(fault.field, fault.message)
 
 
 SERVICES = Section(
@@ -122,4 +129,25 @@ SERVICE_POLICIES = Section(
         references={Service: "slug", EscalationPolicy: "name"},
     ),
     left_out=frozenset(),
+)
+
+EXPECTATIONS = Section(
+    name="expectations",
+    model=ReachExpectation,
+    key=("name",),
+    columns=columns(
+        ReachExpectation,
+        "name service policy priority occasion at weekday clock time_zone contact"
+        " schedule team channel method within_s is_enabled",
+        references={
+            Service: "slug",
+            EscalationPolicy: "name",
+            Contact: "name",
+            Schedule: "slug",
+            Team: "name",
+            Channel: "name",
+        },
+    ),
+    left_out=frozenset(),
+    check=_check_expectation,
 )

@@ -107,11 +107,11 @@ def test_edit_that_leaves_a_gap_warns_and_saves_nothing_until_it_is_meant(
     page = answer.content.decode()
     assert "nobody would be on call" in page
     assert "And 5" in page
-    assert 'name="leave_gap"' in page
+    assert 'name="save_anyway"' in page
     rotation.refresh_from_db()
     assert rotation.only_from is None
 
-    answer = client.post(url, form | {"leave_gap": "on"})
+    answer = client.post(url, form | {"save_anyway": "on"})
     assert answer.status_code == 302
     rotation.refresh_from_db()
     assert rotation.only_from is not None
@@ -160,7 +160,7 @@ def test_absence_with_nobody_instead_warns(client, people):
     assert "Backend" in answer.content.decode()
     assert not Absence.objects.exists()
 
-    assert client.post(url, form | {"leave_gap": "on"}).status_code == 302
+    assert client.post(url, form | {"save_anyway": "on"}).status_code == 302
     assert Absence.objects.exists()
 
 

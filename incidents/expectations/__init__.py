@@ -1,0 +1,1 @@
+"""What must stay true of the road to people: judged by the simulator, told when it fails."""
