@@ -1,4 +1,7 @@
-"""The simulator's page. It reads only, so its answer has an address to send around."""
+"""The simulator's page: it reads only, so its answer has an address to send around.
+
+And what must stay true: from an answer of its, kept and looked at on the same page.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from incidents import simulator
+from incidents import queries, simulator
+from incidents.expectations import editing, pages
+from incidents.expectations.forms import KeepForm
+from incidents.expectations.pages import HORIZON_MINUTES
 from incidents.models import EscalationPolicy, Service
 from incidents.oncall import wall
 from incidents.simulator_page import lines
@@ -23,7 +32,6 @@ from t4g_portal.lib.priority import Priority
 from t4g_portal.lib.wording import duration
 from t4g_portal.lib.zones import YEARS
 
-HORIZON_MINUTES = (30, 60, 240, 1440)
 _FIELD = {"class": "ops-field"}
 
 
@@ -94,17 +102,67 @@ class SimulatorForm(forms.Form):
 def simulator_page(request: HttpRequest) -> HttpResponse:
     """Who would be told of an incident, by what, when and why."""
     is_asked = "service" in request.GET
-    now = timezone.localtime()
-    form = SimulatorForm(_asked(request) if is_asked else None, initial={"at": now})
-    context: dict[str, Any] = {"form": form}
-    if is_asked:
-        # The form's time is a wall time; whose, says the service.
-        with timezone.override("UTC"):
-            is_valid = form.is_valid()
-        if is_valid:
-            context |= _answer(request, form.cleaned_data)
+    form = SimulatorForm(
+        _asked(request) if is_asked else None, initial={"at": timezone.localtime()}
+    )
+    answer = _answer(request, form) if is_asked else None
+    return _page(request, form, answer)
+
+
+@require_POST
+@requires("incidents.view_escalationpolicy", "incidents.add_reachexpectation")
+def keep(request: HttpRequest) -> HttpResponse:
+    """Save a part of an answer as what must stay true; the address says which answer."""
+    form = SimulatorForm(_asked(request))
+    answer = _answer(request, form)
+    if answer is None:
+        return _page(request, form, None, status=422)
+    kept = _keep_form(form, answer["run"], data=request.POST)
+    if not kept.is_valid():
+        return _page(request, form, {**answer, "keep_form": kept}, status=422)
+    row = editing.create_expectation(values=kept.values(), now=timezone.now())
+    messages.success(
+        request, gettext("“%(name)s” is watched from now on.") % {"name": row.name}
+    )
+    return redirect(f"{reverse('simulator')}?{request.GET.urlencode()}#expectations")
+
+
+def _page(
+    request: HttpRequest,
+    form: SimulatorForm,
+    answer: dict[str, Any] | None,
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    now = timezone.now()
+    context: dict[str, Any] = {"form": form, "now": now, **(answer or {})}
+    if request.user.has_perm("incidents.view_reachexpectation"):
+        rows = pages.rows(services=queries.services(), now=now)
+        context |= {
+            "expectations": rows,
+            "broken_count": sum(row.is_broken for row in rows),
+        }
+    may_keep = request.user.has_perm("incidents.add_reachexpectation")
+    if answer is not None and may_keep:
+        context.setdefault("keep_form", _keep_form(form, answer["run"]))
     return render_page(
-        request, "simulator/page.html", context, title=gettext("Simulator")
+        request,
+        "simulator/page.html",
+        context,
+        title=gettext("Simulator"),
+        status=status,
+    )
+
+
+def _keep_form(
+    form: SimulatorForm, run: simulator.Simulation, data: QueryDict | None = None
+) -> KeepForm:
+    return KeepForm(
+        data,
+        run=run,
+        service=form.cleaned_data["service"],
+        policy=form.cleaned_data["policy"],
+        now=timezone.now(),
     )
 
 
@@ -116,7 +174,13 @@ def _asked(request: HttpRequest) -> QueryDict:
     return asked
 
 
-def _answer(request: HttpRequest, asked: dict[str, Any]) -> dict[str, Any]:
+def _answer(request: HttpRequest, form: SimulatorForm) -> dict[str, Any] | None:
+    """Return what the page shows of an answer; None when the question makes no sense."""
+    # The form's time is a wall time; whose, says the service.
+    with timezone.override("UTC"):
+        if not form.is_valid():
+            return None
+    asked = form.cleaned_data
     service: Service = asked["service"]
     zone = ZoneInfo(service.time_zone)
     is_second = request.GET.get("fold") == "1"
@@ -146,5 +210,6 @@ def _answer(request: HttpRequest, asked: dict[str, Any]) -> dict[str, Any]:
         "is_twice": first != last,
         "is_second": is_second,
         "is_skipped": wall.shown(first, zone) != typed,
+        "query": request.GET.urlencode(),
         "other_query": other.urlencode(),
     }

@@ -28,6 +28,7 @@ urlpatterns = [
     path("drills/", include("monitors.drills.urls")),
     path("incidents/", include("incidents.urls")),
     path("simulator/", simulator_views.simulator_page, name="simulator"),
+    path("simulator/keep/", simulator_views.keep, name="simulator-keep"),
     path("simulator/why/", why_views.why_page, name="why"),
     path("on-call/", include("incidents.oncall.urls")),
     path("feeds/on-call/<str:token>.ics", feed_views.feed, name="on-call-feed"),

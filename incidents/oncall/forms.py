@@ -68,7 +68,12 @@ def moment_from(text: str, *, is_end: bool) -> datetime | None:
 
 
 class PeriodForm(forms.Form):
-    """From when until when, and whether a gap is wanted."""
+    """From when until when, and whether a gap is wanted.
+
+    `broken`: what must stay true and would not, in sentences.
+    """
+
+    broken: Sequence[str] = ()
 
     starts_at = MomentField(label=_("From"), is_end=False)
     ends_at = MomentField(label=_("Until"), is_end=True)

@@ -328,6 +328,9 @@ DECLARED: dict[str, Asks] = {
         "incidents.change_actionitem", on=ActionItem
     ),
     "simulator/": page("incidents.view_escalationpolicy"),
+    "simulator/keep/": act(
+        "incidents.view_escalationpolicy incidents.add_reachexpectation"
+    ),
     "simulator/why/": page("monitors.view_monitor incidents.view_incident"),
     "drills/": page("monitors.view_drill"),
     "drills/start/": act("monitors.run_drill"),

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from incidents import intake, simulator
-from incidents.expectations import foreseeing, keeping, occasions, words
+from incidents.expectations import foreseeing, keeping, occasions, pages, words
 from incidents.expectations.judging import Reason, Status, judge
 from incidents.models import (
     Absence,
@@ -510,6 +510,119 @@ class TestAdmin:
         assert list(step.channels.all()) == [one]
         assert client.post(url, form | {"save_anyway": "on"}).status_code == 302
         assert list(step.channels.all()) == [other]
+
+
+class TestPage:
+    @pytest.fixture
+    def client(self, client):
+        client.force_login(make_user(is_superuser=True, is_staff=True))
+        return client
+
+    @pytest.fixture
+    def query(self) -> str:
+        ana = make_person("Ana", "email")
+        schedule = make_schedule(
+            (ana, timezone.now() - MINUTE, timezone.now() + timedelta(days=700))
+        )
+        PriorityRule.objects.create(
+            priority="p0",
+            response_s=300,
+            policy=told_by({"schedules": [schedule], "channels": [make_channel()]}),
+        )
+        service = make_service(name="Backend")
+        # A Sunday, whose clock is the one of Paris.
+        sunday = timezone.now().date() + timedelta(days=60)
+        sunday += timedelta(days=6 - sunday.weekday())
+        return f"service={service.slug}&priority=p0&at={sunday}T02:30"
+
+    def test_answer_is_saved_as_what_must_stay_true(self, client, query):
+        page = client.get(f"{reverse('simulator')}?{query}")
+        form = page.context["keep_form"]
+        offered = dict(form.fields["whom"].choices)
+        (duty,) = [key for key in offered if key.startswith("schedule:")]
+        assert {"", duty} < offered.keys()
+        assert "On call in “On call”" in offered.values()
+        assert form["name"].value() == "P0 on Backend"
+
+        answer = client.post(
+            f"{reverse('simulator-keep')}?{query}",
+            {
+                "name": " Sunday night ",
+                "whom": duty,
+                "method": "email",
+                "within": "5",
+                "occasion": "weekly",
+            },
+            follow=True,
+        )
+
+        row = ReachExpectation.objects.get()
+        assert row.clock == time(2, 30)
+        assert (row.weekday, row.time_zone) == ("sun", "Europe/Paris")
+        assert (row.service, row.policy, row.within_s) == (
+            Service.objects.get(),
+            None,
+            300,
+        )
+        text = answer.content.decode()
+        assert "“Sunday night” is watched from now on." in text
+        assert "Every Sunday at 02:30 (Europe/Paris)" in text
+        assert "Holds" in text
+
+    def test_name_that_is_taken_is_told_with_the_answer_still_there(
+        self, client, query
+    ):
+        make_expectation(service=Service.objects.get(), name="Taken")
+
+        answer = client.post(
+            f"{reverse('simulator-keep')}?{query}",
+            {"name": "Taken", "whom": "", "within": "5", "occasion": "always"},
+        )
+
+        assert answer.status_code == 422
+        assert "There is one of this name." in answer.content.decode()
+        assert answer.context["run"].moments
+
+    def test_whoever_is_not_told_is_not_offered(self, client, query):
+        stranger = make_person("Stranger", "email")
+
+        answer = client.post(
+            f"{reverse('simulator-keep')}?{query}",
+            {
+                "name": "Stranger",
+                "whom": f"contact:{stranger.pk}",
+                "within": "5",
+                "occasion": "always",
+            },
+        )
+
+        assert answer.status_code == 422
+        assert not ReachExpectation.objects.exists()
+
+    @pytest.mark.parametrize("fold", ["0", "1"])
+    def test_run_leads_to_the_very_moment_that_was_judged(self, client, query, fold):
+        service = Service.objects.get()
+        expectation = make_expectation(
+            service=service, occasion="weekly", weekday="sun", clock=time(2, 30)
+        )
+        opens_at = datetime(2026, 10, 25, int(fold), 30, tzinfo=UTC)
+
+        url = pages.run_url(expectation=expectation, opens_at=opens_at, service=service)
+
+        assert client.get(url).context["run"].at == opens_at
+
+    def test_what_no_longer_holds_comes_first_with_its_reason(self, client, query):
+        service = Service.objects.get()
+        make_expectation(service=service, name="A holds")
+        bo = make_person("Bo", "email")
+        make_expectation(service=service, name="B fails", contact=bo)
+        keeping.watch(now=timezone.now())
+
+        text = client.get(reverse("simulator")).content.decode()
+
+        assert text.index("B fails") < text.index("A holds")
+        assert "1 doesn't hold" in text or "1 doesn&#x27;t hold" in text
+        assert "Others are told in this time." in text
 
 
 def test_simulator_and_verdict_are_of_one_mind():

@@ -16,8 +16,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
+from incidents.expectations import foreseeing
 from incidents.oncall.acting import UnableToChangeCalendar
-from incidents.oncall.forms import moment_from
+from incidents.oncall.forms import PeriodForm, moment_from
 from incidents.oncall.outlook import Gap
 from incidents.oncall.pages import zones
 from incidents.oncall.people import contact_of
@@ -107,7 +108,7 @@ def dialog_or_page(
 
 def save(
     request: HttpRequest,
-    form: forms.Form,
+    form: PeriodForm,
     act: Callable[[], object],
     *,
     done: Callable[[], str],
@@ -116,14 +117,19 @@ def save(
 ) -> HttpResponse:
     """Do what a form asks for; show it again with what is in the way of it.
 
-    `gaps`: when nobody would be on call; that is asked about before it is done.
+    `gaps`: when nobody would be on call. That, and what must stay true and would not,
+    is asked about before it is done.
     """
     if not form.is_valid():
         return again(())
-    opened = () if form.cleaned_data["may_leave_gaps"] else gaps()
-    if opened:
-        return again(opened)
     try:
+        if not form.cleaned_data["may_leave_gaps"]:
+            opened = gaps()
+            if opened:
+                return again(opened)
+            form.broken = foreseeing.broken_by(act=act, now=timezone.now())
+            if form.broken:
+                return again(())
         act()
     except UnableToChangeCalendar as error:
         form.add_error(None, str(error))

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
+from django.core.exceptions import ObjectDoesNotExist
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from incidents.expectations import foreseeing
 from incidents.models import Override
 from incidents.oncall import queries, reading, services
-from incidents.oncall.acting import MAX_LENGTH
+from incidents.oncall.acting import MAX_LENGTH, UnableToChangeCalendar
 from incidents.oncall.board import Turn
 from incidents.oncall.forms import ChangeForm
 from incidents.oncall.pages.answering import (
@@ -65,18 +67,23 @@ def change(request: HttpRequest) -> HttpResponse:
 def remove_override(request: HttpRequest, pk: int) -> HttpResponse:
     """Let the rotations decide again: one's own override, or with permission any.
 
-    When nobody would be on call then, it asks first.
+    When nobody would be on call then, or less would be true than must, it asks first.
     """
     override = get_object_or_404(Override, pk=pk)
     check_own(request, override.contact_id, "incidents.delete_override")
     now = timezone.now()
     may_leave_gap = "may_leave_gaps" in request.POST
-    gaps = queries.gaps_if_cancelled(override_id=pk, now=now)
-    if gaps and not may_leave_gap:
-        context = {"gaps": gaps, "override": override, "now": now}
-        return dialog_or_page(
-            request, "oncall/remove.html", context, _("Remove the override")
-        )
+    if not may_leave_gap:
+        context = {
+            "gaps": queries.gaps_if_cancelled(override_id=pk, now=now),
+            "broken": _broken_without(pk, now),
+            "override": override,
+            "now": now,
+        }
+        if context["gaps"] or context["broken"]:
+            return dialog_or_page(
+                request, "oncall/remove.html", context, _("Remove the override")
+            )
     return tell(
         request,
         lambda: services.cancel_override(
@@ -84,6 +91,19 @@ def remove_override(request: HttpRequest, pk: int) -> HttpResponse:
         ),
         _("Removed. The rotations decide again."),
     )
+
+
+def _broken_without(override_id: int, now: datetime) -> list[str]:
+    """Say what would no longer be true; nothing of an act that is refused anyway."""
+    try:
+        return foreseeing.broken_by(
+            act=lambda: services.cancel_override(
+                override_id=override_id, now=now, may_leave_gap=True
+            ),
+            now=now,
+        )
+    except (UnableToChangeCalendar, ObjectDoesNotExist):
+        return []
 
 
 def _put_on_call(

@@ -15,11 +15,19 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 
-from incidents.models import Absence, CalendarFeed, Override, Schedule, SwapRequest
+from incidents.expectations import keeping
+from incidents.models import (
+    Absence,
+    CalendarFeed,
+    Override,
+    ReachExpectation,
+    Schedule,
+    SwapRequest,
+)
 from incidents.oncall import recording, who
 from notifications.models import Contact
 from t4g_portal.roles import MANAGER, ON_CALL, OPS
-from tests.factories import make_contact, make_user
+from tests.factories import make_address, make_contact, make_policy, make_user
 from tests.incidents.oncall.making import (
     MONDAY,
     make_absence,
@@ -362,6 +370,68 @@ def test_removing_the_only_cover_of_a_gap_warns_first(reader, ada):
     assert "Nobody would be on call then:" in warned.content.decode()
     assert insisted.status_code == 302
     assert not Override.objects.exists()
+
+
+# --- What must stay true -------------------------------------------------------------------
+
+
+@pytest.fixture
+def reached(schedule, ada) -> ReachExpectation:
+    """Ada is told by mail of what breaks tomorrow; nobody else has an address."""
+    make_address(contact=ada, kind="email", value="ada@example.org")
+    expectation = ReachExpectation.objects.create(
+        name="Tomorrow",
+        policy=make_policy({"schedules": [schedule]}, name="Urgent"),
+        schedule=schedule,
+        occasion="once",
+        at=NOW + DAY,
+    )
+    keeping.watch(now=NOW)
+    return expectation
+
+
+@pytest.mark.parametrize("edit", ["absence", "change"])
+def test_edit_that_breaks_what_must_stay_true_warns_first(
+    reader, schedule, ada, grace, reached, edit
+):
+    def attempt(**values: Any) -> Any:
+        span = {"starts_at": "2026-02-03T09:00", "ends_at": "2026-02-04T09:00"}
+        if edit == "absence":
+            return absence(reader, ada, **span, **values)
+        reader.force_login(make_user(role=OPS))
+        form = {"schedule": schedule.pk, "contact": grace.pk, "reason": ""}
+        return reader.post("/on-call/change/", {**form, **span, **values})
+
+    warned = attempt()
+    is_untouched = not Absence.objects.exists() and not Override.objects.exists()
+    insisted = attempt(may_leave_gaps="on")
+
+    assert warned.status_code == 422
+    assert "“Tomorrow” no longer holds." in warned.content.decode()
+    assert 'name="may_leave_gaps"' in warned.content.decode()
+    assert is_untouched
+    assert insisted.status_code == 302
+    assert Absence.objects.exists() or Override.objects.exists()
+
+
+def test_removal_that_breaks_what_must_stay_true_warns_first(
+    reader, schedule, ada, grace, reached
+):
+    Override.objects.all().delete()
+    schedule.rotations.all().delete()
+    other = make_override(schedule, grace, NOW + DAY - timedelta(hours=3), 24)
+    cover = make_override(schedule, ada, NOW + DAY - timedelta(hours=2), 24)
+    keeping.watch(now=NOW)
+
+    warned = reader.post(f"/on-call/override/{cover.pk}/remove/")
+    insisted = reader.post(
+        f"/on-call/override/{cover.pk}/remove/", {"may_leave_gaps": "on"}
+    )
+
+    assert warned.status_code == 422
+    assert "“Tomorrow” no longer holds." in warned.content.decode()
+    assert insisted.status_code == 302
+    assert list(Override.objects.all()) == [other]
 
 
 # --- Absences ------------------------------------------------------------------------------
