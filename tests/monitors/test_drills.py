@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from incidents import services
 from incidents.models import Incident
@@ -332,6 +333,20 @@ class TestPages:
 
         assert "Waiting for somebody to acknowledge" in answer.content.decode()
         assert Drill.objects.get().status == Drill.Status.RUNNING
+
+    @pytest.mark.parametrize("page", ["list", "incident", "overview"])
+    def test_its_incident_says_everywhere_that_it_is_a_drill(
+        self, client, monitor, page
+    ):
+        drill = start(monitor, timezone.now())
+
+        address = {
+            "list": reverse("incidents:list"),
+            "incident": reverse("incidents:detail", args=[drill.incident_id]),
+            "overview": reverse("home"),
+        }[page]
+
+        assert ">DRILL</strong>" in client.get(address).content.decode()
 
     def test_form_without_a_monitor_says_so(self, client, monitor):
         answer = client.post(
