@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
@@ -29,11 +30,13 @@ class Told:
 class Line:
     """One moment, and how often the same comes again.
 
-    `after`: since the opening. `repeats`: how many times more, `every` apart, the last
-    one at `last_at`.
+    `after`: since the opening. `clock`, `last_clock`: what clocks show then, with the
+    zone where they change meanwhile. `repeats`: how many times more, `every` apart.
+    `follows_deadline`: the response deadline passes right before.
     """
 
     at: datetime
+    clock: str
     after: timedelta
     steps: tuple[int, ...]
     told: tuple[Told, ...]
@@ -42,26 +45,48 @@ class Line:
     is_for_nobody: bool
     repeats: int = 0
     every: timedelta | None = None
-    last_at: datetime | None = None
+    last_clock: str = ""
+    follows_deadline: bool = False
 
 
-def lines(simulation: Simulation) -> list[Line]:
+def lines(simulation: Simulation, *, zone: ZoneInfo) -> list[Line]:
     """Return the moments; those that only repeat an earlier one are counted there."""
+    says = clock_of(simulation, zone=zone)
     found: list[Line] = []
     for moment in simulation.moments:
-        line = _line(moment, simulation.at)
+        line = _line(moment, simulation.at, says)
         before = next((one for one in found if _is_same(one, line)), None)
         if before is None:
             found.append(line)
         else:
             found[found.index(before)] = _again(before, line)
+    late = [line for line in found if line.at > simulation.response_due_at]
+    if late:
+        found[found.index(late[0])] = replace(late[0], follows_deadline=True)
     return found
 
 
-def _line(moment: Moment, opened_at: datetime) -> Line:
+def clock_of(simulation: Simulation, *, zone: ZoneInfo) -> Callable[[datetime], str]:
+    """Return how to say what clocks show, so that no two moments read the same."""
+    offsets = {at.astimezone(zone).utcoffset() for at in _ends(simulation)}
+
+    def said(at: datetime) -> str:
+        local = at.astimezone(zone)
+        clock = f"{local:%H:%M:%S}"
+        return f"{clock} {local.tzname()}" if len(offsets) > 1 else clock
+
+    return said
+
+
+def _ends(simulation: Simulation) -> tuple[datetime, datetime]:
+    return simulation.at, max(simulation.until, simulation.response_due_at)
+
+
+def _line(moment: Moment, opened_at: datetime, says: Callable[[datetime], str]) -> Line:
     page = moment.page
     return Line(
         at=moment.at,
+        clock=says(moment.at),
         after=moment.at - opened_at,
         steps=tuple(step + 1 for step in page.steps),
         told=tuple(_told(page, moment.at)),
@@ -85,7 +110,7 @@ def _again(line: Line, later: Line) -> Line:
         line,
         repeats=line.repeats + 1,
         every=line.every or later.at - line.at,
-        last_at=later.at,
+        last_clock=later.clock,
     )
 
 

@@ -25,7 +25,7 @@ from incidents.expectations.forms import KeepForm
 from incidents.expectations.pages import HORIZON_MINUTES
 from incidents.models import EscalationPolicy, Service
 from incidents.oncall import wall
-from incidents.simulator_page import lines
+from incidents.simulator_page import clock_of, lines
 from t4g_portal.lib.access import requires
 from t4g_portal.lib.pages import render_page
 from t4g_portal.lib.priority import Priority
@@ -194,17 +194,21 @@ def _answer(request: HttpRequest, form: SimulatorForm) -> dict[str, Any] | None:
         fixed=asked["policy"],
         horizon=horizon,
     )
-    found = lines(run)
+    found = lines(run, zone=zone)
     other = request.GET.copy()
     other["fold"] = "0" if is_second else "1"
     timezone.activate(zone)
     return {
         "run": run,
         "lines": found,
+        "is_deadline_last": not any(line.follows_deadline for line in found),
         "is_for_nobody": any(line.is_for_nobody for line in found),
         "service": service,
         "priority": Priority(asked["priority"]).short,
         "zone": service.time_zone,
+        # Django's own names none in an hour that comes twice.
+        "zone_name": run.at.astimezone(zone).tzname(),
+        "due_clock": clock_of(run, zone=zone)(run.response_due_at),
         "horizon": horizon,
         "response": run.response_due_at - run.at,
         "is_twice": first != last,

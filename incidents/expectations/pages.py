@@ -23,13 +23,17 @@ _LOOKS = {Status.KEPT: "up", Status.BROKEN: "down"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One expectation for reading: its state as word and look, and what decided it."""
+    """One expectation for reading: its state as word and look, and what decided it.
+
+    `lasting`: how long it has been so.
+    """
 
     expectation: ReachExpectation
     sentence: str
     state: ReachExpectationState | None
     word: str
     look: str
+    lasting: timedelta | None
     outcome: str
     run_url: str
 
@@ -84,6 +88,7 @@ def _row(
         state=state,
         word=_word(expectation, state),
         look=_LOOKS.get(Status(state.status), "unknown") if state else "unknown",
+        lasting=now - state.since if state else None,
         outcome=words.outcome(state, now=now) if state else "",
         run_url=run_url(expectation=expectation, opens_at=opens_at, service=service)
         if service
