@@ -29,7 +29,7 @@
   };
   // A field in a table is called as its column. Columns begin with a capital, in one word only.
   const nameCells = () => {
-    document.querySelectorAll("#content td[data-label]").forEach((cell) => {
+    document.querySelectorAll("#content :is(td, th)[data-label]").forEach((cell) => {
       const words = cell.dataset.label.trim();
       const named = words.charAt(0).toLocaleUpperCase() + words.slice(1);
       if (named !== cell.dataset.label) cell.dataset.label = named;
