@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from typing import Protocol
 
 from celery import shared_task
 
@@ -34,24 +35,37 @@ AUDIT_BOUND_S = 300
 EXPECT_BOUND_S = 600
 
 
+class _Part(Protocol):
+    def __call__(self, *, now: datetime) -> object: ...
+
+
+def _do_each(now: datetime, *parts: tuple[str, _Part]) -> None:
+    """Do every part, whatever becomes of the others; raise in the end when one failed."""
+    failed = []
+    for name, part in parts:
+        try:
+            part(now=now)
+        except Exception:
+            logger.exception("%s failed", name)
+            failed.append(name)
+    if failed:
+        raise RuntimeError(f"failed: {', '.join(failed)}")
+
+
 @shared_task(name="incidents.tasks.advance")
 def advance() -> None:
     """Page again, end snoozes and deploy windows; see `incidents.advancing`."""
 
-    def cycle(now: datetime) -> None:
-        is_failed = False
-        # First, so that what it raises is paged at once.
-        try:
-            deploy_windows.advance_windows(now=now)
-        except Exception:
-            # People are paged whatever happens to the windows.
-            logger.exception("advance: deploy windows failed")
-            is_failed = True
-        advance_all(now=now)
-        if is_failed:
-            raise RuntimeError("failed: deploy windows")
-
-    run_cycle(name="incidents.advance", bound_s=ADVANCE_BOUND_S, cycle=cycle)
+    run_cycle(
+        name="incidents.advance",
+        bound_s=ADVANCE_BOUND_S,
+        cycle=lambda now: _do_each(
+            now,
+            # First, so that what it raises is paged at once.
+            ("deploy windows", deploy_windows.advance_windows),
+            ("steps", advance_all),
+        ),
+    )
 
 
 @shared_task(name="incidents.tasks.keep_on_call")
@@ -60,14 +74,13 @@ def keep_on_call() -> None:
     run_cycle(
         name="incidents.on_call",
         bound_s=ON_CALL_BOUND_S,
-        cycle=lambda now: _on_call(now),
+        cycle=lambda now: _do_each(
+            now,
+            ("who was on call", recording.record_all),
+            ("swaps", swapping.expire_due),
+            ("handoffs", handoffs.tell_due),
+        ),
     )
-
-
-def _on_call(now: datetime) -> None:
-    recording.record_all(now=now)
-    swapping.expire_due(now=now)
-    handoffs.tell_due(now=now)
 
 
 @shared_task(name="incidents.tasks.import_calendars")
@@ -94,13 +107,17 @@ def publish_shifts() -> None:
 def remind() -> None:
     """Warn of gaps ahead, send the daily digest, remind of what is left to do."""
 
-    def cycle(now: datetime) -> None:
-        # First, so that the digest of a morning has what came up overnight.
-        warning.watch_calendars(now=now)
-        digest.send_due(now=now)
-        remind_due(now=now)
-
-    run_cycle(name="incidents.remind", bound_s=REMIND_BOUND_S, cycle=cycle)
+    run_cycle(
+        name="incidents.remind",
+        bound_s=REMIND_BOUND_S,
+        cycle=lambda now: _do_each(
+            now,
+            # First, so that the digest of a morning has what came up overnight.
+            ("calendars", warning.watch_calendars),
+            ("digest", digest.send_due),
+            ("reminders", remind_due),
+        ),
+    )
 
 
 @shared_task(name="incidents.tasks.audit")

@@ -8,6 +8,7 @@ the incident.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from notifications import services as outbox
 from notifications.message import Fact, Message
 from notifications.models import Channel, Contact
 from t4g_portal.lib.working_time import add_working_days, is_working_day
+
+logger = logging.getLogger(__name__)
 
 # Nobody reads it earlier.
 FROM = time(9)
@@ -72,8 +75,12 @@ def remind_due(*, now: datetime) -> int:
         return 0
     count = 0
     for contact_id in _owners(today):
-        with transaction.atomic():
-            count += _remind(_due(today, contact_id), today, now)
+        try:
+            with transaction.atomic():
+                count += _remind(_due(today, contact_id), today, now)
+        except Exception:
+            # One person's keep nobody from theirs; the next tick tries them again.
+            logger.exception("contact %s could not be reminded", contact_id)
     return count
 
 
@@ -176,7 +183,7 @@ def _message(things: Sequence[_Thing], today: date) -> Message:
         title = _line(things[0])
     return Message(
         title=title,
-        text=_("Overdue since a while: put a new date, or let it go.") if late else "",
+        text=_("Overdue for a while: put a new date, or let it go.") if late else "",
         tone="warning" if late else "calm",
         facts=tuple(
             Fact(_due_words(thing, today), f"{_line(thing)}\n{_address_of(thing)}")

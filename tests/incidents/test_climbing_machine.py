@@ -261,6 +261,15 @@ class Portal:
             due_at = incident.next_escalation_at
             # What is due has been done: nothing waits for a tick that has been.
             assert not is_ticked or due_at is None or due_at > self.now
+            if is_ticked:
+                self.check_refused(incident)
+
+    def check_refused(self, incident: Incident) -> None:
+        """What was refused went another way, or nobody is left and that is said."""
+        began_at = incident.escalation_began_at or START
+        pages = self.pages(queued_at__gte=began_at)
+        if pages.filter(status="dead").exists() and not incident.is_untold:
+            assert pages.filter(status__in=["queued", "sending", "sent"]).exists()
 
 
 @settings(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from incidents import intake
-from incidents.collaboration import action_items, reminding
+from incidents.collaboration import action_items, reminding, telling
 from incidents.models import ActionItem, Postmortem
 from incidents.people import Actor
 from tests.factories import (
@@ -51,10 +51,10 @@ def test_reminders_come_before_on_and_weekly_after_the_day(today, reminded_on, i
     assert found == is_due
 
 
-def make_owner(**values: Any) -> Actor:
-    user = make_user(first_name="Bo")
-    contact = make_contact(name="Bo", user=user, language="en", **values)
-    make_address(contact=contact, kind="email", value="bo@example.org")
+def make_owner(name: str = "Bo", **values: Any) -> Actor:
+    user = make_user(first_name=name)
+    contact = make_contact(name=name, user=user, language="en", **values)
+    make_address(contact=contact, kind="email", value=f"{name.lower()}@example.org")
     return Actor(user, contact)
 
 
@@ -83,6 +83,27 @@ def test_owner_gets_one_message_a_day_about_everything():
     [row] = outbox(purpose="reminder")
     assert row.message["title"] == "3 things are due after incidents"
     assert len(row.message["facts"]) == 3
+
+
+@pytest.mark.django_db
+def test_one_who_cannot_be_reminded_keeps_nobody_from_theirs(monkeypatch, caplog):
+    broken, fine = make_owner("Ana"), make_owner("Ben")
+    for owner in (broken, fine):
+        make_item(owner, date(2026, 3, 2))
+    tell = telling.tell_contact
+
+    def fail(*, contact, **values):
+        if contact == broken.contact:
+            raise ValueError("broken address")
+        return tell(contact=contact, **values)
+
+    monkeypatch.setattr(telling, "tell_contact", fail)
+
+    assert reminding.remind_due(now=MONDAY) == 1
+
+    assert [row.address.contact for row in outbox("reminder")] == [fine.contact]
+    assert "broken address" in caplog.text
+    assert ActionItem.objects.filter(reminded_on=None).count() == 1
 
 
 @pytest.mark.django_db

@@ -8,7 +8,8 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from incidents import deploy_windows
+from incidents import deploy_windows, digest, tasks
+from incidents.oncall import warning
 from incidents.tasks import ADVANCE_BOUND_S, advance
 from t4g_portal.lib.models import LoopCycle
 from tests.factories import make_channel, make_priority_rules
@@ -44,6 +45,23 @@ def test_windows_that_fail_keep_nobody_from_being_paged(monkeypatch, caplog):
     assert len(outbox("page", "queued")) == 1
     assert "broken window" in caplog.text
     assert "failed: deploy windows" in caplog.text
+
+
+def test_calendars_that_fail_keep_neither_digest_nor_reminders_back(
+    monkeypatch, caplog
+):
+    done = []
+
+    def fail(*, now):
+        raise ValueError("broken calendar")
+
+    monkeypatch.setattr(warning, "watch_calendars", fail)
+    monkeypatch.setattr(digest, "send_due", lambda *, now: done.append("digest"))
+    monkeypatch.setattr(tasks, "remind_due", lambda *, now: done.append("reminders"))
+    tasks.remind()
+
+    assert done == ["digest", "reminders"]
+    assert "failed: calendars" in caplog.text
 
 
 def test_tick_is_in_the_schedule():
