@@ -61,6 +61,7 @@ _acts = st.lists(
 ).map(lambda acts: list(chain.from_iterable(acts)))
 
 
+_ALIVE = ("queued", "sending", "sent")
 # Why a page leaves in its turn, and not because another one came to nothing.
 _IN_TURN = {"opened", "reminded", "returned", "woken", "expired", "retried"}
 
@@ -90,10 +91,11 @@ class Portal:
         self.is_anybody_usable = any(
             step["channels"] & usable for steps in policies for step in steps
         )
-        self.expires, self.is_refused = expires, False
+        self.expires, self.is_refused, self.usable = expires, False, usable
         self.began: datetime | None = None
         self.heard = 0
         channels = [make_channel(is_enabled=n in usable) for n in range(4)]
+        self.channels = [channel.pk for channel in channels]
         for priority, steps in zip(("p0", "p1"), policies, strict=True):
             rows = [
                 {**step, "channels": [channels[n] for n in step["channels"]]}
@@ -168,8 +170,34 @@ class Portal:
             self.began = None
         if act == "snooze":
             self.began = None
+        if before.is_open and incident.priority < before.priority:
+            self.check_raised(incident)
+        if not before.is_open and incident.pk == before.pk:
+            self.check_reopened(incident, before)
         if incident.status == Incident.Status.ACKNOWLEDGED:
             assert (incident.ack_expires_at is not None) == bool(self.expires)
+
+    def check_raised(self, incident: Incident) -> None:
+        """Whoever the higher priority tells at once knows, or is told."""
+        wanted = {
+            self.channels[n]
+            for step in self.steps[incident.priority]
+            if not step["after_s"]
+            for n in step["channels"] & self.usable
+        }
+        assert wanted <= self.places(status__in=_ALIVE)
+
+    def check_reopened(self, incident: Incident, before: Incident) -> None:
+        """Whose page its end withdrew is told now, unless somebody has it."""
+        if (incident.status, incident.priority) == ("triggered", before.priority):
+            withdrawn = self.places(
+                outcome="resolved", queued_at__gte=incident.escalation_began_at
+            )
+            assert incident.snoozed_until or withdrawn <= self.places(status__in=_ALIVE)
+
+    def places(self, **values: Any) -> set[int]:
+        """The channels of some pages."""
+        return set(self.pages(**values).values_list("channel_id", flat=True))
 
     def climb(self) -> None:
         """A climb begins at this moment."""
@@ -255,7 +283,7 @@ class Portal:
         ]
         assert max(Counter(map(tuple, keys)).values(), default=1) == 1
         if incident.status == Incident.Status.TRIGGERED and not is_quiet:
-            alive = self.pages(status__in=["queued", "sending", "sent"]).exists()
+            alive = self.pages(status__in=_ALIVE).exists()
             # Somebody knows, or will be looked for.
             assert alive or incident.next_escalation_at is not None
             due_at = incident.next_escalation_at
@@ -269,7 +297,7 @@ class Portal:
         began_at = incident.escalation_began_at or START
         pages = self.pages(queued_at__gte=began_at)
         if pages.filter(status="dead").exists() and not incident.is_untold:
-            assert pages.filter(status__in=["queued", "sending", "sent"]).exists()
+            assert pages.filter(status__in=_ALIVE).exists()
 
 
 @settings(

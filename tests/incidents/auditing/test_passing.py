@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,7 +18,7 @@ from django.utils import timezone
 
 from incidents import services
 from incidents.advancing import advance_due
-from incidents.auditing import gathering, telling
+from incidents.auditing import deadman, gathering, telling
 from incidents.auditing.passing import audit
 from incidents.auditing.repairing import repair
 from incidents.models import Alert, AuditFinding, Incident
@@ -528,6 +530,21 @@ def test_ping_that_is_refused_is_no_error(now, settings):
     settings.DEADMAN_URL = "http://127.0.0.1:9/nothing"
 
     assert audit(now=now).is_clean
+
+
+def test_ping_that_nobody_answers_holds_the_auditor_up_no_longer_than_its_limit(
+    now, settings, monkeypatch, caplog
+):
+    monkeypatch.setattr(deadman, "TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.DEADMAN_URL = f"http://127.0.0.1:{silent.getsockname()[1]}/secret"
+        began = time.monotonic()
+
+        assert audit(now=now).is_clean
+
+    assert time.monotonic() - began < 8
+    assert "no dead-man ping" in caplog.text
+    assert "secret" not in caplog.text
 
 
 # --- What it costs ----------------------------------------------------------------------------
