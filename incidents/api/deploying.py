@@ -36,6 +36,13 @@ class DeployWindowSerializer(StrictModelSerializer):
         read_only=True, source="closer", help_text="A name; empty: it ended by itself."
     )
 
+    end_cause = fields.Choice(
+        read_only=True,
+        choices=DeployWindow.Cause.choices,
+        allow_blank=True,
+        help_text="Empty while it is open.",
+    )
+
     class Meta:
         model = DeployWindow
         fields = [
