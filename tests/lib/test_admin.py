@@ -43,6 +43,8 @@ def ops(client: Client) -> Client:
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without the navigation: the same on each, it would cost half of the time."""
     monkeypatch.setattr(PortalSite, "get_sidebar_list", lambda *args: [])
+    # In whose place Django's own would be drawn.
+    monkeypatch.setattr(PortalSite, "get_app_list", lambda *args: [])
 
 
 def test_every_table_wears_the_portals_class():
