@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from incidents import intake, services
@@ -83,7 +83,9 @@ class Portal:
     shift the clock, until the next climb begins.
     """
 
-    def __init__(self, policies: list[Any], usable: set[int], expires: int) -> None:
+    def __init__(
+        self, policies: list[Any], usable: set[int], expires: int, first: str
+    ) -> None:
         self.steps = {
             priority: sorted(steps, key=lambda step: step["after_s"])
             for priority, steps in zip(("p0", "p1"), policies, strict=True)
@@ -107,7 +109,7 @@ class Portal:
                 policy=make_policy(*rows, name=priority, ack_expires_s=expires),
             )
         self.user, self.service, self.now = make_user(), make_service(), START
-        self.incident = self.fire("p0").incident
+        self.incident = self.fire(first).incident
         self.climb()
 
     def fire(self, priority: str) -> Any:
@@ -300,6 +302,18 @@ class Portal:
             assert pages.filter(status__in=_ALIVE).exists()
 
 
+def _at_once(channel: int) -> list[dict[str, Any]]:
+    return [{"after_s": 0, "repeat_s": 0, "repeat_limit": 0, "channels": {channel}}]
+
+
+# What chance finds only now and then: who a raise has to tell.
+@example(
+    policies=(_at_once(0), _at_once(1)),
+    usable={0, 1},
+    expires=0,
+    first="p1",
+    acts=["deliver", "raise"],
+)
 @settings(
     max_examples=30,
     deadline=None,
@@ -309,13 +323,14 @@ class Portal:
     policies=st.tuples(_steps, _steps),
     usable=st.sets(st.integers(0, 3)),
     expires=st.sampled_from((0, 300)),
+    first=st.sampled_from(("p0", "p1")),
     acts=_acts,
 )
 def test_no_page_is_lost_none_follows_an_acknowledgement_and_none_is_doubled(
-    policies, usable, expires, acts
+    policies, usable, expires, first, acts
 ):
     with transaction.atomic():
-        portal = Portal(list(policies), usable, expires)
+        portal = Portal(list(policies), usable, expires, first)
         portal.check()
         for act in acts:
             portal.do(act)
