@@ -167,7 +167,12 @@ class SwapRequest(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(return_starts_at__isnull=True, return_ends_at__isnull=True)
-                | Q(return_ends_at__gt=F("return_starts_at")),
+                # What is unknown is no contradiction to PostgreSQL.
+                | Q(
+                    return_starts_at__isnull=False,
+                    return_ends_at__isnull=False,
+                    return_ends_at__gt=F("return_starts_at"),
+                ),
                 name="incidents_swap_return_ends_after_it_starts",
             ),
             models.CheckConstraint(

@@ -101,6 +101,8 @@ class DeployWindow(models.Model):
             models.CheckConstraint(
                 condition=Q(ended_at__isnull=True, end_cause="")
                 | Q(
+                    # What is unknown is no contradiction to PostgreSQL.
+                    ended_at__isnull=False,
                     ended_at__gte=F("opened_at"),
                     ended_at__lte=F("ends_at"),
                     end_cause__in=["bound", "closed", "healthy", "clock"],
