@@ -17,8 +17,6 @@ from django.db import models
 from django.db.models import F, Q
 
 _OTHER = object()
-# A lookup of which we only know that it can be true, false or unknown.
-_Free = tuple[str, Any]
 
 
 def _checks() -> Iterator[tuple[type[models.Model], models.CheckConstraint]]:
@@ -57,9 +55,12 @@ def _is_known(kind: str, value: Any) -> bool:
 
 
 def _truth(
-    condition: Q | tuple[str, Any], row: Mapping[str, Any], free: Mapping[str, bool]
+    condition: Any, row: Mapping[str, Any], free: Mapping[str, bool]
 ) -> bool | None:
-    """Return whether a condition holds, None for PostgreSQL's NULL."""
+    """Return whether a condition holds, None for PostgreSQL's NULL.
+
+    `free`: lookups of which we only know that they can be true or false.
+    """
     if isinstance(condition, tuple):
         return _leaf_truth(*condition, row, free)
     truths = [_truth(child, row, free) for child in condition.children]
@@ -84,15 +85,15 @@ def _leaf_truth(
     return row[name] in value if kind == "in" else row[name] == value
 
 
-def _unknown_row(model: type[models.Model], condition: Q) -> dict[str, Any] | None:
+def _unknown_row(model: type[models.Model], condition: Any) -> dict[str, Any] | None:
     """Return the values of a row for which the condition is neither true nor false."""
     values: dict[str, set[Any]] = {}
     free: set[str] = set()
     for lookup, value in _leaves(condition):
         name, kind = _split(lookup)
         for each in {name, *_others(value)}:
-            is_nullable = model._meta.get_field(each).null
-            values.setdefault(each, {_OTHER} | ({None} if is_nullable else set()))
+            column: Any = model._meta.get_field(each)
+            values.setdefault(each, {_OTHER} | ({None} if column.null else set()))
         if not _is_known(kind, value):
             free.add(f"{lookup} {value!r}")
         elif kind != "isnull":

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import DatabaseError
+from django.db.models import signals
 
 from incidents.models import Incident, IncidentEvent
 from notifications.models import Notification
@@ -77,6 +79,44 @@ def test_nothing_costs_nothing(django_assert_num_queries):
 def test_value_that_no_column_takes_is_an_error():
     with pytest.raises(TypeError, match="set can't be written"):
         bulk.insert_all(rows=[_message(make_channel(), message={"a": {1}})])
+
+
+def test_naive_moment_is_an_error():
+    with pytest.raises(TypeError, match="datetime can't be written"):
+        bulk.insert_all(
+            rows=[_message(make_channel(), queued_at=AT.replace(tzinfo=None))]
+        )
+
+
+@pytest.mark.parametrize("write", [bulk.insert_all, bulk.update_all])
+def test_model_with_a_secret_or_a_history_is_an_error(write):
+    """A secret would be written as plain text, and a change without its history."""
+    with pytest.raises(TypeError, match="waits for each `save`"):
+        write(rows=[make_channel()])
+
+
+def test_field_that_shows_something_else_than_it_stores_is_an_error(monkeypatch):
+    monkeypatch.setattr(signals.pre_save, "has_listeners", lambda sender: False)
+    monkeypatch.setattr(signals.post_save, "has_listeners", lambda sender: False)
+
+    with pytest.raises(TypeError, match="only `save` writes it"):
+        bulk.update_all(rows=[make_channel()])
+
+
+def test_rows_of_two_models_are_an_error(now):
+    channel = make_channel()
+    make_priority_rules(channel)
+
+    with pytest.raises(TypeError, match="several models"):
+        bulk.update_all(rows=[make_incident(now=now), _message(channel)])
+
+
+def test_updated_row_that_is_gone_is_an_error():
+    row = _message(make_channel())
+    row.pk = 0
+
+    with pytest.raises(DatabaseError, match="0 of 1 rows"):
+        bulk.update_all(rows=[row])
 
 
 def test_update_writes_every_column_of_the_rows_and_of_no_other(now):
