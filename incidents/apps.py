@@ -24,6 +24,11 @@ class IncidentsConfig(AppConfig):
             names=_expectation_names,
             page="admin:incidents_reachexpectation_change",
         )
+        sources.register(
+            kind="policy",
+            names=_policy_names,
+            page="admin:incidents_escalationpolicy_change",
+        )
         surroundings.register(
             name="incidents.deploy_windows", source=deploying_queries.around
         )
@@ -39,4 +44,11 @@ def _expectation_names(numbers: Collection[int]) -> dict[int, str]:
     from incidents.models import ReachExpectation
 
     rows = ReachExpectation.objects.filter(pk__in=numbers)
+    return dict(rows.values_list("pk", "name"))
+
+
+def _policy_names(numbers: Collection[int]) -> dict[int, str]:
+    from incidents.models import EscalationPolicy
+
+    rows = EscalationPolicy.objects.filter(pk__in=numbers)
     return dict(rows.values_list("pk", "name"))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from celery import shared_task
 
-from incidents import deploy_windows, digest
+from incidents import deploy_windows, digest, hollow_steps
 from incidents.advancing import advance_all
 from incidents.auditing import passing
 from incidents.collaboration.reminding import remind_due
@@ -105,7 +105,7 @@ def publish_shifts() -> None:
 
 @shared_task(name="incidents.tasks.remind")
 def remind() -> None:
-    """Warn of gaps ahead, send the daily digest, remind of what is left to do."""
+    """Warn of gaps ahead and of steps that name nobody, send the daily digest, remind."""
 
     run_cycle(
         name="incidents.remind",
@@ -114,6 +114,7 @@ def remind() -> None:
             now,
             # First, so that the digest of a morning has what came up overnight.
             ("calendars", warning.watch_calendars),
+            ("policies", hollow_steps.watch_policies),
             ("digest", digest.send_due),
             ("reminders", remind_due),
         ),
