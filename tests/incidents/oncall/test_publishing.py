@@ -285,13 +285,13 @@ def test_feed_is_page_is_engine(data: st.DataObject, db: None):
         make_absence(person, now + hours * HOUR, data.draw(st.integers(1, 90)))
 
     with time_machine.travel(now, tick=False):
-        since, until = feeds.window(now)
+        first, last = feeds.window(now)
         fed = confirmed(feed_of(schedule=schedule))
         turns = reading.turns_between(
-            schedule_id=schedule.pk, start=since, end=until, me=None
+            schedule_id=schedule.pk, start=first, end=last, me=None
         )
         shown = sorted((t.start, t.end) for t in turns if not t.is_gap)
-        asked = represent_shifts(schedule.pk, since, until)["items"]
+        asked = represent_shifts(schedule.pk, first, last)["items"]
         by_person = {person.pk: confirmed(feed_of(contact=person)) for person in people}
         probed = {
             at: who.on_call(schedule_id=schedule.pk, at=at).contact_id
@@ -312,6 +312,6 @@ def test_feed_is_page_is_engine(data: st.DataObject, db: None):
             if any(start <= at < end for start, end in spans)
         ]
         assert holders == ([] if contact_id is None else [contact_id])
-    rows = reading.hours_between(period=(since, until), now=now, zone=PARIS)
+    rows = reading.hours_between(period=(first, last), now=now, zone=PARIS)
     held = sum(((end - start) for start, end in fed), timedelta())
     assert sum((row.total for row in rows), timedelta()) == held
