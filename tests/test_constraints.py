@@ -62,7 +62,8 @@ def _truth(
     `free`: lookups of which we only know that they can be true or false.
     """
     if isinstance(condition, tuple):
-        return _leaf_truth(*condition, row, free)
+        lookup, value = condition
+        return _leaf_truth(lookup, value, row, free)
     truths = [_truth(child, row, free) for child in condition.children]
     decides = condition.connector == Q.OR
     if decides in truths:
