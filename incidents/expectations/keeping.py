@@ -7,7 +7,7 @@ together; whoever resolves the alert's incident by hand isn't paged again for it
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils.translation import pgettext
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 SOURCE = "expectation"
 _GROUPING_KEY = "portal:expectations"
 _KEY = "portal:expectation:"
+# What was judged further ahead was judged before a clock was set back.
+_LATELY = timedelta(minutes=2)
 
 
 def watch(*, now: datetime) -> None:
@@ -61,7 +63,7 @@ def keep(*, verdict: Verdict, now: datetime) -> None:
             # Deleted or switched off meanwhile.
             return
         before = ReachExpectationState.objects.filter(pk=pk).first()
-        if before is not None and before.judged_at > now:
+        if before is not None and now < before.judged_at <= now + _LATELY:
             # Another engine has looked since.
             return
         is_same = before is not None and before.status == verdict.status

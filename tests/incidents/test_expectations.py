@@ -250,6 +250,17 @@ class TestKeeping:
     def lose_address(self) -> None:
         Address.objects.update(is_enabled=False)
 
+    def test_older_look_changes_nothing_but_after_a_clock_was_set_back(
+        self, expectation
+    ):
+        keeping.watch(now=NOW)
+        self.lose_address()
+
+        keeping.watch(now=NOW - MINUTE)
+        assert self.state().status == Status.KEPT
+        keeping.watch(now=NOW - 60 * MINUTE)
+        assert self.state().status == Status.BROKEN
+
     def test_alert_comes_when_it_breaks_and_ends_when_it_holds_again(self, expectation):
         keeping.watch(now=NOW)
         assert (self.state().status, self.state().since) == (Status.KEPT, NOW)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from notifications.delivery import SLOTS
+from t4g_portal import embedded_db
 from t4g_portal.launcher import WORKER_THREADS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -123,3 +125,13 @@ def test_workers_of_compose_serve_every_queue():
         assert not loops or int(options["--concurrency"]) > len(loops)
     assert len(ticks) < WORKER_THREADS
     assert served >= {tick["options"]["queue"] for tick in ticks}
+
+
+def test_database_has_a_connection_for_every_thread():
+    """Also when every loop and every sender that a round has left writes at once."""
+    # Pages, probes, the supervisor's looks, and what PostgreSQL keeps for its superuser.
+    others = 20
+
+    # PostgreSQL's own default, too, which is compose's.
+    limit = int(embedded_db.SETTINGS["max_connections"])
+    assert WORKER_THREADS + sum(SLOTS.values()) + others <= limit == 100
