@@ -1,9 +1,11 @@
-"""Reads a foreign iCalendar file into plain events. Pure: no row, no clock, no socket."""
+"""Reads a foreign iCalendar file into plain events. Pure but for a stopwatch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,8 +16,10 @@ from icalendar import Calendar, Event
 from incidents.oncall import wall
 
 MAX_EVENTS = 5_000
-# Each is walked through from its beginning; these take seconds at the worst.
+# Each is walked through from its beginning, up to the year 9999 where it fits no day: that
+# takes seconds, so there is an end to it.
 MAX_REPEATING = 200
+BUDGET_S = 10.0
 _EARLIEST = 2000
 # Nobody hands over more often than daily in a calendar; a rule by the minute is a bomb.
 _TIMES_OF_DAY = ("BYHOUR", "BYMINUTE", "BYSECOND")
@@ -53,7 +57,7 @@ def read_events(
     try:
         calendar = Calendar.from_ical(content)
         _check(calendar)
-        found = recurring_ical_events.of(calendar).between(start, end)
+        found = _occurrences(calendar, start, end)
         events = [_event(one, zone) for one in found if _holds(one)]
     except UnableToReadCalendar:
         raise
@@ -66,6 +70,21 @@ def read_events(
     if len(events) > MAX_EVENTS:
         raise _too_many()
     return sorted({one for one in events if one.start < one.end})
+
+
+def _occurrences(calendar: Any, start: datetime, end: datetime) -> Iterator[Event]:
+    until = monotonic() + BUDGET_S
+    query = recurring_ical_events.of(calendar)
+    for series in query.series:
+        if monotonic() > until:
+            raise UnableToReadCalendar(
+                _(
+                    "Its repeating events take too long to work out. Export only this"
+                    " schedule."
+                )
+            )
+        for occurrence in series.between(start, end):
+            yield occurrence.as_component(query.keep_recurrence_attributes)
 
 
 def _check(calendar: Any) -> None:
@@ -89,8 +108,12 @@ def _check(calendar: Any) -> None:
                 _("An event repeats since before %(year)d. Begin it later.")
                 % {"year": _EARLIEST}
             )
-        for rule in _all(event, "RRULE"):
-            _check_rule(rule)
+        rules = _all(event, "RRULE")
+        if len(rules) > 1:
+            raise UnableToReadCalendar(
+                _("An event repeats by several rules. Make an event of each.")
+            )
+        _check_rule(rules[0])
 
 
 def _check_rule(rule: Any) -> None:

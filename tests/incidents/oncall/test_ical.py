@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from incidents.oncall import ical
 from incidents.oncall.ical import (
     MAX_EVENTS,
     MAX_REPEATING,
@@ -106,6 +107,12 @@ def test_folded_lines_attendees_and_cancelled_events():
             "more often than daily",
         ),
         (
+            calendar(
+                "UID:1\nDTSTART:20260301T000000Z\nRRULE:FREQ=DAILY\nRRULE:FREQ=WEEKLY"
+            ),
+            "several rules",
+        ),
+        (
             calendar("UID:1\nDTSTART:00010101T000000Z\nRRULE:FREQ=DAILY"),
             "before 2000",
         ),
@@ -129,4 +136,16 @@ def test_folded_lines_attendees_and_cancelled_events():
 )
 def test_what_is_no_calendar_is_refused_in_words(content: bytes, sentence: str):
     with pytest.raises(UnableToReadCalendar, match=sentence):
+        read(content)
+
+
+def test_rules_that_fit_no_day_come_to_an_end(monkeypatch: pytest.MonkeyPatch):
+    """A single one is walked through to the year 9999."""
+    never = "RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"
+    content = calendar(*(f"UID:{n}\nDTSTART:20260301T000000Z\n{never}" for n in (1, 2)))
+    assert read(content) == []
+
+    monkeypatch.setattr(ical, "BUDGET_S", 0.0)
+
+    with pytest.raises(UnableToReadCalendar, match="too long"):
         read(content)
