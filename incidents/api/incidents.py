@@ -42,6 +42,7 @@ class IncidentSerializer(StrictModelSerializer):
     resolved_by = fields.Text(
         read_only=True, source="resolver", help_text="A name; empty: its alerts ended."
     )
+    is_on_status_page = fields.Flag(read_only=True)
 
     class Meta:
         model = Incident
@@ -69,6 +70,8 @@ class IncidentSerializer(StrictModelSerializer):
             "ack_expires_at",
             "next_escalation_at",
             "merged_into",
+            "is_on_status_page",
+            "public_message",
         ]
         read_only_fields = fields
 
@@ -112,6 +115,20 @@ class PrioritySerializer(StrictSerializer):
     """Which priority it should have; alerts no longer change it."""
 
     priority = fields.Choice(choices=Priority.choices)
+
+
+class PublicSerializer(StrictSerializer):
+    """What users should know."""
+
+    message = fields.Text(
+        allow_blank=True,
+        default="",
+        max_length=services.MAX_PUBLIC_MESSAGE,
+        help_text="Stands on the status page as it is; empty takes it back.",
+    )
+    is_public = fields.Flag(
+        default=True, help_text="False takes the incident off the status page."
+    )
 
 
 class NoteSerializer(StrictSerializer):
@@ -187,12 +204,13 @@ class IncidentResource(Resource):
         "resolve": _ACT,
         "snooze": _ACT,
         "change_priority": _ACT,
+        "tell_public": _ACT,
     }
 
     def get_queryset(self) -> QuerySet[Incident]:
-        return Incident.objects.select_related("acknowledged_by", "resolved_by").defer(
-            "policy"
-        )
+        return Incident.objects.select_related(
+            "service", "acknowledged_by", "resolved_by"
+        ).defer("policy")
 
     def list(self, request: Request) -> HttpResponse:
         """List incidents, the newest first."""
@@ -239,6 +257,13 @@ class IncidentResource(Resource):
         """Change how urgent an incident is."""
         values = sent_as(PrioritySerializer, request)
         services.change_priority(incident_id=id, **values, **acting_as(request))
+        return self.answer(self.one(id))
+
+    @extend_schema(request=PublicSerializer)
+    def tell_public(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
+        """Say on the status page what users should know, or take the incident off it."""
+        values = sent_as(PublicSerializer, request)
+        services.tell_public(incident_id=id, **values, **acting_as(request))
         return self.answer(self.one(id))
 
 

@@ -168,6 +168,12 @@ class WritePostmortemSerializer(StrictSerializer):
     lessons = fields.Text(allow_blank=True, required=False)
 
 
+class OwnerSerializer(StrictSerializer):
+    """Who writes it."""
+
+    to = fields.Ids(queryset=_contacts(), help_text="A contact.")
+
+
 class WaiveSerializer(StrictSerializer):
     """Why no postmortem is needed."""
 
@@ -183,7 +189,7 @@ class PostmortemResource(Resource):
     access: ClassVar = {
         "retrieve": Access("incidents:read", "incidents.view_postmortem"),
         **dict.fromkeys(
-            ("write", "finish", "waive", "reopen"),
+            ("write", "give", "finish", "waive", "reopen"),
             Access("incidents:write", "incidents.change_postmortem"),
         ),
     }
@@ -205,6 +211,15 @@ class PostmortemResource(Resource):
         revision = values.pop("revision", None)
         postmortems.save(
             incident_id=id, parts=values, expected=revision, **acting_as(request)
+        )
+        return self.answer(self.one(id))
+
+    @extend_schema(request=OwnerSerializer)
+    def give(self, request: Request, id: int) -> HttpResponse:  # noqa: A002
+        """Say who writes it; begins it."""
+        contact = sent_as(OwnerSerializer, request)["to"]
+        postmortems.give(
+            incident_id=id, to=Actor(contact.user, contact), **acting_as(request)
         )
         return self.answer(self.one(id))
 

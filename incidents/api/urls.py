@@ -52,6 +52,7 @@ urlpatterns = [
             "resolve": "post resolve",
             "snooze": "post snooze",
             "priority": "post change_priority",
+            "public": "post tell_public",
         },
     ),
     path(
@@ -77,6 +78,10 @@ urlpatterns = [
         )
         for name in ("finish", "waive", "reopen")
     ],
+    path(
+        "incidents/<number:id>/postmortem/owner/",
+        PostmortemResource.as_view({"post": "give"}),
+    ),
     path(
         "incidents/<number:id>/action-items/",
         ActionItemResource.as_view({"post": "add"}),

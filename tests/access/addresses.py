@@ -385,6 +385,7 @@ DECLARED: dict[str, Asks] = {
             "resolve",
             "snooze",
             "priority",
+            "public",
         )
     },
     **{
@@ -408,7 +409,7 @@ DECLARED: dict[str, Asks] = {
         f"api/v1/incidents/<number:id>/postmortem/{name}/": act(
             "incidents.change_postmortem", on=Incident
         )
-        for name in ("finish", "waive", "reopen")
+        for name in ("owner", "finish", "waive", "reopen")
     },
     "api/v1/incidents/<number:id>/action-items/": act(
         "incidents.add_actionitem", on=Incident

@@ -120,6 +120,34 @@ def test_postmortem_is_written_against_its_revision(api, now):
     assert waived[1]["waived_reason"] == "Small"
 
 
+def test_postmortem_is_given_to_somebody(api, now):
+    incident = make_incident(now=now)
+    bo = make_contact(name="Bo")
+
+    status, answer = send(api, "post", of(incident, "postmortem/owner"), {"to": bo.pk})
+
+    assert (status, answer["owner_name"]) == (200, "Bo")
+    again = send(api, "post", of(incident, "postmortem/owner"), {"to": bo.pk})
+    nobody = send(api, "post", of(incident, "postmortem/owner"), {"to": None})
+    assert (again[0], nobody[0]) == (409, 400)
+
+
+def test_public_is_told_and_told_no_more(api, now):
+    incident = make_incident(now=now)
+    url = of(incident, "public")
+
+    status, answer = send(api, "post", url, {"message": "We are on it."})
+    assert (status, answer["public_message"]) == (200, "We are on it.")
+    assert answer["is_on_status_page"]
+    assert reread(incident).events.get(kind="published").via == "api"
+    assert send(api, "post", url, {"message": "We are on it."})[0] == 409
+    assert send(api, "post", url, {"message": "m" * 1001})[0] == 400
+
+    status, answer = send(api, "post", url, {"is_public": False})
+    assert (status, answer["public_message"]) == (200, "")
+    assert not answer["is_on_status_page"]
+
+
 def test_action_items_are_added_changed_and_found(api, user, now):
     contact = make_contact(name="Bo")
     incident = make_incident(now=now)
