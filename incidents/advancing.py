@@ -194,17 +194,6 @@ def _note_missed(now: datetime, limit: int) -> None:
     with transaction.atomic():
         locked = missed.order_by("pk").select_for_update(skip_locked=True)
         incidents = list(locked[:limit])
-        for incident in incidents:
-            incident.response_missed_at = incident.response_due_at
-        timeline.add_all(
-            lines=[
-                timeline.line(
-                    incident=incident,
-                    kind=IncidentEvent.Kind.RESPONSE_MISSED,
-                    now=now,
-                    data={"due_at": incident.response_due_at.isoformat()},
-                )
-                for incident in incidents
-            ]
-        )
+        lines = [holding.miss(incident=incident, now=now) for incident in incidents]
+        timeline.add_all(lines=lines)
         bulk.update_all(rows=incidents)

@@ -1,4 +1,4 @@
-"""Having an incident: taking it, vouching for it, giving it back.
+"""Having an incident: taking it, vouching for it, giving it back, being too late.
 
 Each works on an incident whose row the caller has locked, and who saves it.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from incidents import escalation, paging
-from incidents.models import Incident
+from incidents import escalation, paging, timeline
+from incidents.models import Incident, IncidentEvent
 from incidents.people import Actor
 
 
 def take(*, incident: Incident, actor: Actor, now: datetime) -> None:
     """Let somebody have a locked, open incident: what has not left is cancelled."""
+    note_late(incident=incident, now=now)
     incident.status = Incident.Status.ACKNOWLEDGED
     incident.acknowledged_at = now
     incident.acknowledged_by = actor.user
@@ -40,3 +41,28 @@ def take_back(*, incident: Incident) -> None:
     incident.acknowledged_by = None
     incident.acknowledged_by_contact = None
     incident.acknowledged_by_name = ""
+
+
+def note_late(*, incident: Incident, now: datetime) -> None:
+    """Record a missed deadline that the engine has not seen yet.
+
+    For whoever acknowledges or ends an incident: after that it doesn't look any more,
+    and it may have stood still.
+    """
+    if (
+        incident.first_acknowledged_at is None
+        and incident.response_missed_at is None
+        and incident.response_due_at < now
+    ):
+        timeline.add_all(lines=[miss(incident=incident, now=now)])
+
+
+def miss(*, incident: Incident, now: datetime) -> IncidentEvent:
+    """Set that nobody had acknowledged in time; the caller stores the line."""
+    incident.response_missed_at = incident.response_due_at
+    return timeline.line(
+        incident=incident,
+        kind=IncidentEvent.Kind.RESPONSE_MISSED,
+        now=now,
+        data={"due_at": incident.response_due_at.isoformat()},
+    )

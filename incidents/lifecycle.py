@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from incidents import escalation, numbering, paging, priorities, telling, timeline
+from incidents import (
+    escalation,
+    holding,
+    numbering,
+    paging,
+    priorities,
+    telling,
+    timeline,
+)
 from incidents.collaboration import handovers, postmortems
 from incidents.messages import Reason
 from incidents.mirroring import mirror
@@ -116,6 +124,7 @@ def end(
 
     Messages that have not left are cancelled, so whoever knows nothing hears nothing.
     """
+    holding.note_late(incident=incident, now=now)
     incident.status = Incident.Status.RESOLVED
     incident.resolved_at = now
     incident.resolved_by = actor.user if actor else None

@@ -365,6 +365,27 @@ def test_missed_deadline_is_recorded_once(now):
     assert kinds(incident).count("response_missed") == 1
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_deadline_missed_while_the_engine_stood_still_is_recorded(now, ends):
+    follow({"contacts": [make_person("Ana")]})
+    incident = make_incident(now=now, dedup_key="k")
+
+    late = now + 7 * MINUTE
+    if ends:
+        intake.resolve(dedup_key="k", now=late)
+    else:
+        services.acknowledge(incident_id=incident.pk, **acting(late))
+
+    missed = reread(incident)
+    assert missed.response_missed_at == now + 5 * MINUTE
+    last = "resolved" if ends else "acknowledged"
+    found = kinds(incident)
+    assert found.count("response_missed") == 1
+    assert found.index("response_missed") < found.index(last)
+    advance_due(now=late)
+    assert kinds(incident).count("response_missed") == 1
+
+
 def test_deadline_of_what_somebody_had_in_time_is_not_missed(now):
     make_priority_rules(make_channel())
     incident = make_incident(now=now)
