@@ -46,8 +46,8 @@ def take_back(*, incident: Incident) -> None:
 def note_late(*, incident: Incident, now: datetime) -> None:
     """Record a missed deadline that the engine has not seen yet.
 
-    For whoever acknowledges or ends an incident: after that it doesn't look any more,
-    and it may have stood still.
+    For whoever acknowledges an incident, ends it or gives it another priority: after
+    that it doesn't look any more, and it may have stood still.
     """
     if (
         incident.first_acknowledged_at is None

@@ -120,6 +120,8 @@ def change(
     old = incident.priority
     policy = _policy_of_change(incident, priority)
     is_raise = priority < old
+    # More time from now on takes back no deadline that has passed.
+    holding.note_late(incident=incident, now=now)
     incident.priority = priority
     timeline.add(
         incident=incident,

@@ -365,20 +365,24 @@ def test_missed_deadline_is_recorded_once(now):
     assert kinds(incident).count("response_missed") == 1
 
 
-@pytest.mark.parametrize("ends", [False, True])
-def test_deadline_missed_while_the_engine_stood_still_is_recorded(now, ends):
+@pytest.mark.parametrize("last", ["acknowledged", "resolved", "priority_changed"])
+def test_deadline_missed_while_the_engine_stood_still_is_recorded(now, last):
     follow({"contacts": [make_person("Ana")]})
     incident = make_incident(now=now, dedup_key="k")
 
     late = now + 7 * MINUTE
-    if ends:
-        intake.resolve(dedup_key="k", now=late)
-    else:
-        services.acknowledge(incident_id=incident.pk, **acting(late))
+    match last:
+        case "resolved":
+            intake.resolve(dedup_key="k", now=late)
+        case "acknowledged":
+            services.acknowledge(incident_id=incident.pk, **acting(late))
+        case _:
+            services.change_priority(
+                incident_id=incident.pk, **acting(late, priority="p2")
+            )
 
     missed = reread(incident)
     assert missed.response_missed_at == now + 5 * MINUTE
-    last = "resolved" if ends else "acknowledged"
     found = kinds(incident)
     assert found.count("response_missed") == 1
     assert found.index("response_missed") < found.index(last)
