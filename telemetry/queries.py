@@ -150,7 +150,9 @@ def of_commit(
     Either of the two may name the commit by its first digits alone.
     """
     rows = Deployment.objects.filter(
-        service=service_id, environment=environment, git_sha__startswith=short(git_sha)
+        service=service_id,
+        environment=environment.lower(),
+        git_sha__startswith=short(git_sha),
     )
     for one in _with_service(rows).order_by("-started_at", "-pk")[:RECENT_COUNT]:
         if is_same(one.git_sha, git_sha):

@@ -67,11 +67,12 @@ def record_deployment(
     The same deployment is recognized by (`source`, `external_id`), or else by service,
     environment, commit and `started_at`; one of the two must be given. Words may come
     twice and in any order: an earlier state changes nothing any more, and what was left
-    out before is filled in. A time left out is `now`.
+    out before is filled in. A time left out is `now`. Commits and environments are kept
+    in lowercase: some platforms call it "Production".
 
     Raises UnableToRecord, also when it ended otherwise already.
     """
-    git_sha = git_sha.strip().lower()
+    git_sha, environment = git_sha.strip().lower(), environment.lower()
     texts = {"version": version, "url": url, "actor": actor}
     texts = {name: text.replace("\x00", "").strip() for name, text in texts.items()}
     _refuse_misfits(environment, git_sha, state, source, external_id, texts)

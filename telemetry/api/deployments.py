@@ -56,7 +56,8 @@ class TellSerializer(StrictSerializer):
 
     service = fields.BySlug(queryset=Service.objects.all(), help_text="Its slug.")
     environment = fields.Slug(
-        max_length=models.MAX_ENVIRONMENT, help_text="Such as production."
+        max_length=models.MAX_ENVIRONMENT,
+        help_text="Such as production; kept in lowercase.",
     )
     git_sha = fields.Sha(help_text="The whole commit, in lowercase hexadecimal.")
     state = fields.Choice(choices=Deployment.State.choices)

@@ -9,6 +9,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from telemetry.models import Deployment
+from telemetry.queries import of_commit
 from telemetry.services import KEPT, UnableToRecord, forget, record_deployment
 from tests.factories import make_service
 from tests.telemetry.making import SHA, make_deployment
@@ -139,6 +140,18 @@ def test_nonsense_is_refused_with_what_to_send(service, now, values, said):
         tell(service, now, **values)
 
     assert not Deployment.objects.exists()
+
+
+def test_production_is_production_however_it_is_written(service, now):
+    first = tell(service, now, environment="Production")
+    later = tell(service, now, environment="production", state="succeeded")
+
+    assert first.deployment == later.deployment
+    assert later.deployment.is_production
+    line = of_commit(
+        service_id=service.pk, environment="Production", git_sha=SHA, now=now
+    )
+    assert line is not None
 
 
 def test_clocks_that_differ_make_no_end_before_a_start(service, now):
