@@ -468,6 +468,8 @@ SPECTACULAR_SETTINGS = {
         "ChecklistItemKind": "checklists.models.template.ItemFields.Kind",
         "ChecklistRunState": "checklists.models.run.ChecklistRun.State",
         "EvidenceKind": "checklists.models.evidence.Evidence.Kind",
+        "DeploymentState": "telemetry.models.Deployment.State",
+        "Weekday": "incidents.models.schedule.weekdays",
         "GateVerdict": "checklists.models.gate.GateDecision.Verdict",
         "PushedKind": "checklists.api.evidence.PUSHED_KINDS",
         "PushedVerdict": "checklists.api.evidence.PUSHED_VERDICTS",
