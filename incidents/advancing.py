@@ -57,7 +57,11 @@ def advance_due(*, now: datetime, limit: int = _AT_ONCE) -> int:
     notes response deadlines that have passed; and lets the portal alert about steps
     that reach nobody.
     """
-    _note_missed(now, limit)
+    try:
+        _note_missed(now, limit)
+    except Exception:
+        # It is written down with the next tick; nobody's page waits for that.
+        logger.exception("missed deadlines could not be recorded")
     worlds = Worlds(at=now)
     due = Incident.objects.open().filter(next_escalation_at__lte=now)
     count = _each(due.order_by("next_escalation_at"), _advance, worlds, limit)

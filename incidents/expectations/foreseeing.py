@@ -48,7 +48,8 @@ def broken_by(*, act: Callable[[], object], now: datetime) -> list[str]:
 def _judged(expectation: ReachExpectation, now: datetime) -> Verdict | None:
     """Judge one; a fault of ours must not keep anybody from saving."""
     try:
-        return judge(expectation=expectation, now=now)
-    except ValueError:
+        with transaction.atomic():
+            return judge(expectation=expectation, now=now)
+    except Exception:
         logger.exception("expectation %s can't be judged", expectation.pk)
         return None

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from incidents import services
+from incidents import holding, services
 from incidents.advancing import advance_due
 from incidents.escalation import Policy, Step, planning
 from incidents.models import EscalationPolicy, EscalationStep, Incident, PriorityRule
@@ -54,6 +54,22 @@ def test_unacknowledged_incident_is_paged_again_when_its_time_comes(now):
     assert again.next_escalation_at == now + 10 * MINUTE
     assert [row.idempotency_key.split(":")[3] for row in outbox("page")] == ["0", "1"]
     assert kinds(incident)[-1] == "escalated"
+
+
+def test_page_waits_for_no_record_of_a_missed_deadline(now, monkeypatch, caplog):
+    make_priority_rules(make_channel())
+    incident = make_incident(now=now)
+    deliver(now=now)
+    with monkeypatch.context() as broken:
+        broken.setattr(holding, "miss", lambda **_values: 1 / 0)
+
+        assert advance_due(now=now + 10 * MINUTE) == 1
+
+    assert len(outbox("page")) == 2
+    assert "missed deadlines could not be recorded" in caplog.text
+    assert reread(incident).response_missed_at is None
+    advance_due(now=now + 11 * MINUTE)
+    assert reread(incident).response_missed_at == incident.response_due_at
 
 
 def test_engine_that_was_away_pages_once_not_for_each_time_missed(now):
