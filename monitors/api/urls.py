@@ -9,6 +9,7 @@ from monitors.api.monitors import MonitorResource
 from monitors.api.records import IntervalResource, ResultResource
 from monitors.api.series import SeriesResource
 from monitors.api.thresholds import ThresholdResource
+from monitors.api.why import WhyResource
 from monitors.api.windows import WindowResource
 from t4g_portal.lib.api.urls import resource
 
@@ -26,6 +27,7 @@ urlpatterns = [
     ),
     path("monitors/<number:id>/results/", ResultResource.as_view({"get": "list"})),
     path("monitors/<number:id>/intervals/", IntervalResource.as_view({"get": "list"})),
+    path("monitors/<number:id>/why/", WhyResource.as_view({"get": "read"})),
     *resource("thresholds/", ThresholdResource),
     *resource(
         "maintenance-windows/", WindowResource, acts={"occurrences": "get occurrences"}

@@ -357,6 +357,9 @@ DECLARED: dict[str, Asks] = {
         f"api/v1/monitors/<number:id>/{name}/": api("monitors.view_monitor", on=Monitor)
         for name in ("uptime", "results", "intervals")
     },
+    "api/v1/monitors/<number:id>/why/": api(
+        "monitors.view_monitor incidents.view_incident", on=Monitor
+    ),
     **_api_of(Threshold, "thresholds"),
     **_api_of(MaintenanceWindow, "maintenance-windows"),
     "api/v1/maintenance-windows/<number:id>/occurrences/": api(

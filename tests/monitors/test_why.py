@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from incidents import intake, services
@@ -438,3 +439,39 @@ class TestPage:
 
         assert f"{reverse('why')}?monitor={monitor.pk}" in page.content.decode()
         assert f'href="{reverse("why")}"' in simulator.content.decode()
+
+
+def test_api_answers_as_the_page_does(client, monitor, now):
+    client.force_login(make_user(is_superuser=True))
+    make_threshold()
+    make_priority_rules(make_channel())
+    incident = fire(monitor, now)
+    url = f"/api/v1/monitors/{monitor.pk}/why/"
+
+    answer = client.get(url).json()
+
+    found = look(monitor, now)
+    assert (answer["verdict"], answer["has_reached"]) == (
+        found.verdict,
+        found.has_reached,
+    )
+    assert [one["incident"] for one in answer["incidents"]] == [incident.pk]
+    assert [one["text"] for one in answer["lines"]] == [
+        line.said for line in found.lines
+    ]
+    assert client.get(url, {"at": "yesterday"}).status_code == 400
+    assert client.get("/api/v1/monitors/987654/why/").status_code == 404
+
+
+def test_api_asks_for_both_permissions(client, monitor):
+    url = f"/api/v1/monitors/{monitor.pk}/why/"
+    user = make_user()
+    client.force_login(user)
+    for codename in ("view_monitor", "view_incident"):
+        user.user_permissions.set([Permission.objects.get(codename=codename)])
+        assert client.get(url).status_code == 403
+
+    user.user_permissions.set(
+        Permission.objects.filter(codename__in=["view_monitor", "view_incident"])
+    )
+    assert client.get(url).status_code == 200

@@ -38,12 +38,17 @@ class HasAccess(BasePermission):
         access = view.access.get(action)
         if access is None:
             return False
-        key = request.auth
-        if isinstance(key, ApiKey) and access.scope not in key.scopes:
-            raise ScopeMissing(access.scope)
-        if not request.user.has_perm(access.permission):
-            raise PermissionMissing(access.permission)
+        demand(request, access)
         return True
+
+
+def demand(request: Request, access: Access) -> None:
+    """Raise ScopeMissing or PermissionMissing; for views that need a second access."""
+    key = request.auth
+    if isinstance(key, ApiKey) and access.scope not in key.scopes:
+        raise ScopeMissing(access.scope)
+    if not request.user.has_perm(access.permission):
+        raise PermissionMissing(access.permission)
 
 
 def access_of(callback: Any, method: str) -> Access | None:
