@@ -130,9 +130,18 @@ def raise_to(
 
 
 def lower_to(*, incident: Incident, policy: Policy, now: datetime) -> None:
-    """Let a less urgent policy take over; what it does at once counts as done."""
+    """Let a less urgent policy take over; what it does at once counts as done.
+
+    Not where nobody was told yet: whoever the first policy would have told later never
+    hears of it, so the new one begins.
+    """
     began_at = progress_of(incident).began_at
     incident.policy = escalation.snapshot(policy)
+    is_asleep = incident.snoozed_until is not None and incident.snoozed_until > now
+    is_calling = incident.status == Incident.Status.TRIGGERED and not is_asleep
+    if is_calling and incident.paged_at is None:
+        begin(incident=incident, occasion=Occasion(Reason.OPENED), now=now)
+        return
     _keep(
         incident,
         planning.skipping_first(policy=policy, began_at=began_at, now=now),

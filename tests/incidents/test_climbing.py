@@ -469,6 +469,24 @@ def test_acknowledgement_of_what_is_lowered_ends_as_the_new_policy_says(
     assert reread(incident).next_escalation_at == ends_at
 
 
+@pytest.mark.parametrize("has_steps", [True, False], ids=["steps", "an empty policy"])
+def test_lowered_before_anybody_was_told_is_told_by_the_new_policy(now, has_steps):
+    follow({"contacts": [make_person("Ana")], "after_s": 120})
+    catch_all = make_person("Zoe", is_catch_all=True)
+    steps = [{"contacts": [make_person("Ben")]}] if has_steps else []
+    follow(*steps, priority="p1")
+    incident = make_incident(now=now)
+    assert not pages_of(incident, "queued")
+
+    services.change_priority(
+        incident_id=incident.pk, priority="p1", **acting(now + MINUTE)
+    )
+
+    expected = "Ben" if has_steps else catch_all.name
+    assert [name for name, *_ in told(pages_of(incident, "queued"))] == [expected]
+    assert reread(incident).paged_at == now + MINUTE
+
+
 def test_asking_for_the_next_step_pages_it_now_and_later_ones_keep_their_distance(now):
     people = [make_person(name) for name in ("Ana", "Ben", "Eve")]
     follow(

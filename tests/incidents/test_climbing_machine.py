@@ -314,6 +314,14 @@ def _at_once(channel: int) -> list[dict[str, Any]]:
     first="p1",
     acts=["deliver", "raise"],
 )
+# Nobody was told yet, and the new policy names nobody.
+@example(
+    policies=([{**_at_once(0)[0], "after_s": 120, "channels": set()}], []),
+    usable=set(),
+    expires=0,
+    first="p0",
+    acts=["lower"],
+)
 @settings(
     max_examples=30,
     deadline=None,

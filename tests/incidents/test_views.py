@@ -333,8 +333,8 @@ def test_page_costs_a_fixed_number_of_queries(reader, now, django_assert_num_que
     # Session, user and what they may do; the incident, who was told, who is next, the
     # last note, alerts, timeline, similar incidents; the reader's contact, an open
     # question, roles, whom to choose (two), what to merge into, action items, what was
-    # merged, windows around.
-    with django_assert_num_queries(24):
+    # merged, windows and deployments around.
+    with django_assert_num_queries(25):
         reader.get(address("detail", incident))
 
 

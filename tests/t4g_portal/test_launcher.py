@@ -121,8 +121,8 @@ def test_last_run_that_was_killed_is_noticed(tmp_path: Path):
 
 
 def test_ticks_of_the_last_run_are_dropped(tmp_path: Path):
-    for name in ("queue/1.probes.msg", "control/probes.exchange"):
-        (tmp_path / name).parent.mkdir()
+    for name in ("queue/1.probes.msg", "queue/2.paging.msg.taken"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("{}")
 
     launcher._clear_ticks(tmp_path)
