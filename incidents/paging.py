@@ -137,9 +137,7 @@ def lower_to(*, incident: Incident, policy: Policy, now: datetime) -> None:
     """
     began_at = progress_of(incident).began_at
     incident.policy = escalation.snapshot(policy)
-    is_asleep = incident.snoozed_until is not None and incident.snoozed_until > now
-    is_calling = incident.status == Incident.Status.TRIGGERED and not is_asleep
-    if is_calling and incident.paged_at is None:
+    if incident.is_calling(now=now) and incident.paged_at is None:
         begin(incident=incident, occasion=Occasion(Reason.OPENED), now=now)
         return
     _keep(

@@ -153,13 +153,10 @@ def _facts(incident: Incident, now: datetime, with_rows: set[int]) -> IncidentFa
     # The planner's own answer, on the object alone: nothing is saved.
     paging.schedule(incident=incident, now=now)
     wanted_at, incident.next_escalation_at = incident.next_escalation_at, next_at
-    is_awake = incident.snoozed_until is None or incident.snoozed_until <= now
     return IncidentFacts(
         next_at=next_at,
         wanted_at=wanted_at,
-        is_calling=incident.status == Incident.Status.TRIGGERED
-        and is_awake
-        and not incident.policy["is_digest"],
+        is_calling=incident.is_calling(now=now) and not incident.policy["is_digest"],
         is_untold=incident.is_untold,
         page_count=incident.escalation_count,
         paged_at=incident.paged_at,

@@ -152,8 +152,7 @@ def _give_policy(found: Found, now: datetime) -> None:
     policy = priorities.policy_for(service=incident.service, priority=incident.priority)
     incident.policy = escalation.snapshot(policy)
     incident.escalation_began_at, incident.escalation_runs = now, []
-    is_asleep = incident.snoozed_until is not None and incident.snoozed_until > now
-    if incident.status == Incident.Status.TRIGGERED and not is_asleep:
+    if incident.is_calling(now=now):
         paging.begin(incident=incident, occasion=Occasion(Reason.RETRIED), now=now)
     paging.schedule(incident=incident, now=now)
     incident.save()

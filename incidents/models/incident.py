@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
@@ -217,6 +217,11 @@ class Incident(models.Model):
     def is_open(self) -> bool:
         """Whether somebody may still have to act."""
         return self.status != self.Status.RESOLVED
+
+    def is_calling(self, *, now: datetime) -> bool:
+        """Whether nobody has it and it is not snoozed: somebody has to be told."""
+        is_asleep = self.snoozed_until is not None and self.snoozed_until > now
+        return self.status == self.Status.TRIGGERED and not is_asleep
 
     @property
     def is_on_status_page(self) -> bool:
